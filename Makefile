@@ -1,0 +1,62 @@
+# The verbs of the project. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SCENARIOS ?= ../shared/scenarios
+SEEDS ?= 200
+KILLS ?= 20
+
+.PHONY: help run test check simulate bench docs demo storm load clean
+.DEFAULT_GOAL := help
+
+help: ## list the verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "signalbox needs Python 3.11 or later: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[test]'
+	@touch $@
+
+run: $(READY) ## install, then serve on the embedded store; prints the URL and development tokens
+	$(BIN)/signalbox serve --dev
+
+test: $(READY) ## install, start what the tests need (PostgreSQL too), run everything
+	$(BIN)/python -m pytest
+
+check: $(READY) ## style, types, floors, docs that are generated
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m docs.generate --check
+	$(BIN)/python -m docs.reference --check
+	$(BIN)/python -m docs.roles --check
+
+simulate: $(READY) ## play the agreed scenarios against the real core in virtual time (SCENARIOS=...)
+	$(BIN)/signalbox simulate $(SCENARIOS)
+
+demo: $(READY) ## a server, four agents and their customers, to watch in the terminal
+	$(BIN)/python -m examples.demo
+
+storm: $(READY) ## seeded storms and kill -9 under load (SEEDS=..., KILLS=...)
+	$(BIN)/python -m tests.storm --seeds $(SEEDS)
+	$(BIN)/python -m tests.kill --kills $(KILLS)
+
+load: $(READY) ## 1,000 clients at once, 5,000 conversations end to end
+	$(BIN)/python -m bench.clients
+
+bench: $(READY) ## measurements; see docs/performance.md
+	$(BIN)/python -m bench.wheel --quick
+	$(BIN)/python -m bench.views --quick
+	$(BIN)/python -m bench.erlang --quick
+	$(BIN)/python -m bench.clients --clients 200 --conversations 1000
+
+docs: $(READY) ## write the generated pages anew
+	$(BIN)/python -m docs.generate
+	$(BIN)/python -m docs.reference
+	$(BIN)/python -m docs.roles
+
+clean: ## remove what was built, and the development data
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis data

@@ -1,0 +1,325 @@
+"""A conversation: what it is told and what is asked of it, and what it does when a deadline comes.
+
+What a request may do in which state is the table ``ALLOWED``. The parts stand in their own modules, each on
+top of the one before: ``timeline`` (record, entries, timer), ``assignment``, ``handover``, ``life``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors import deadlines, templates, webhook
+from actors.house import check_text
+from actors.life import LivingActor
+from actors.messages import (
+    Active,
+    AssigneeLost,
+    Begin,
+    Deliver,
+    Do,
+    Due,
+    Listen,
+    NobodyFree,
+    Reconfigured,
+    Refill,
+    Said,
+    SwitchOff,
+    Taken,
+)
+from actors.system import Turn
+from actors.timeline import by_whom
+from protocol.errors import bad_params, refused
+from protocol.ids import Principal
+from protocol.objects import SYSTEM, By, Entry
+from protocol.records import ConversationRecord
+from protocol.requests import (
+    ConversationAssign,
+    ConversationMove,
+    ConversationSnooze,
+    ConversationTransfer,
+    ConversationUpdate,
+    MessageComment,
+    MessageReact,
+    MessageSend,
+)
+
+if TYPE_CHECKING:
+    from msgspec import Struct
+
+TAGS_MAX = 50
+
+EVERY_STATE = frozenset({"open", "snoozed", "closed", "moved"})
+#: method -> the states in which it is allowed; everything else is ``wrong_state`` with the state's name
+ALLOWED: dict[str, frozenset[str]] = {
+    "conversation.join": frozenset({"open", "snoozed"}),
+    "conversation.leave": frozenset({"open", "snoozed", "closed"}),
+    "conversation.decline": frozenset({"open"}),
+    "conversation.grab": frozenset({"open", "snoozed", "closed", "moved"}),  # losers learn nothing of the state
+    "conversation.move": frozenset({"open", "snoozed"}),
+    "conversation.close": frozenset({"open", "snoozed"}),
+    "conversation.reopen": frozenset({"closed"}),
+    "conversation.wake": frozenset({"snoozed"}),
+    "conversation.assign": frozenset({"open"}),
+    "conversation.transfer": frozenset({"open"}),
+    "conversation.snooze": frozenset({"open"}),
+    "conversation.update": frozenset({"open", "snoozed", "closed"}),
+    "message.send": frozenset({"open", "snoozed"}),
+    "message.comment": frozenset({"open", "snoozed", "closed"}),
+    "message.react": frozenset({"open", "snoozed", "closed"}),
+    "conference.start": frozenset({"open", "snoozed"}),
+}
+
+
+class ConversationActor(LivingActor):
+    """One conversation."""
+
+    __slots__ = ()
+
+    def receive(self, message: Struct, turn: Turn) -> None:
+        """Handle one message."""
+        match message:
+            case Said():
+                self._said(message, turn)
+            case Do():
+                self._do(message, turn)
+            case Taken():
+                self._taken(message, turn)
+            case Due():
+                self._due(message.kind, turn)
+            case Begin():
+                self._begin(message, turn)
+            case NobodyFree():
+                self._wait(turn)
+            case AssigneeLost():
+                self._assignee_lost(message.agent, turn)
+            case Reconfigured():
+                self._reconfigured(turn)
+            case _:
+                raise AssertionError(f"a conversation cannot take {message}")
+
+    # ------------------------------------------------------------ requests
+
+    def _do(self, message: Do, turn: Turn) -> None:
+        method, params, principal = message.method, message.params, message.principal
+        record = self.record
+        check_state(method, record, principal)
+        if method == "message.send" and principal.role == "contact" and record.state == "closed":
+            self._reopen_by_writing()
+        by = by_whom(principal)
+        match params:
+            case MessageSend():
+                self._send(params, principal, by, turn)
+            case MessageReact():
+                turn.answer = self._note(turn, "reaction", by, to=params.to, emoji=params.emoji)
+            case MessageComment():
+                check_text(params.text)
+                turn.answer = self._note(turn, "comment", by, text=params.text)
+            case ConversationSnooze():
+                self._snooze(params, by, turn)
+            case ConversationTransfer():
+                self._hand_over(params, params.comment, method, principal, turn)
+            case ConversationAssign():
+                self._hand_over(params, None, method, principal, turn)
+            case ConversationMove():
+                self._move(params, by, turn)
+            case ConversationUpdate():
+                self._update(params, turn)
+            case _:
+                self._plain(method, principal, by, turn)
+
+    def _plain(self, method: str, principal: Principal, by: By, turn: Turn) -> None:
+        """The requests that name nothing but the conversation."""
+        match method:
+            case "conversation.join":
+                self._join(principal, by, turn)
+            case "conversation.leave":
+                self._leave(principal, by, turn)
+            case "conversation.grab":
+                self._grab(principal, by, turn)
+            case "conversation.decline":
+                self._decline(principal, by, turn)
+            case "conversation.close":
+                self.close(by, by.kind, turn)
+            case "conference.start":
+                self._start_conference(by, turn)
+            case "conversation.wake":
+                self._wake(by, by.kind, turn)
+            case "conversation.reopen":
+                self._reopen_by_hand(principal, by, turn)
+            case _:
+                raise AssertionError(f"no rule for {method}")
+
+    # ------------------------------------------------------------ what is said
+
+    def _send(self, params: MessageSend, principal: Principal, by: By, turn: Turn) -> None:
+        if principal.role == "contact":
+            if params.template is not None:
+                raise refused("forbidden", "templates are for the house")
+            self._said(Said(_checked(params.text), params.reply_to), turn)
+            turn.send(self._house.contacts[principal.sub], Active())
+            return
+        text, template = templates.text_of(self._house, self.record, params), params.template
+        approved = template is not None and self._house.templates[template.name].record.settings.approved
+        self._check_window(turn.now, approved)
+        record = self.record
+        name = None if template is None else template.name
+        entry = self._note(
+            turn, "message", by, text=_checked(text), attachments=(), template=name, reply_to=params.reply_to
+        )
+        turn.answer = entry
+        if principal.role == "agent":  # only a human's answer ends the wait
+            record.last_agent_message_at = turn.now
+            self._stop_clock()
+        self._send_out(entry, turn)
+
+    def _send_out(self, entry: Entry, turn: Turn) -> None:
+        """To the contact through the channel's connector, if that is how it writes."""
+        record = self.record
+        if record.channel is not None and record.address is not None:
+            turn.send(self._house.channel(record.channel), Deliver(entry, record.address))
+
+    def _check_window(self, now: int, approved: bool) -> None:
+        """WhatsApp: outside 24 h after the contact's last message only an approved template. [S4]"""
+        record = self.record
+        if record.channel != "whatsapp" or approved:
+            return
+        last = record.last_contact_message_at
+        if last is None or now > last + templates.WINDOW_MS:
+            raise refused("window_closed")
+
+    def _start_conference(self, by: By, turn: Turn) -> None:
+        template = self._house.settings.conference_url
+        if template is None:
+            raise refused("not_found", "this workspace has no conference_url")
+        self._check_window(turn.now, approved=False)
+        turn.answer = self._note(turn, "conference", by, url=template.replace("{conversation}", self.record.id))
+        self._send_out(turn.answer, turn)
+
+    def _update(self, params: ConversationUpdate, turn: Turn) -> None:
+        record = self.record
+        tags = [tag for tag in dict.fromkeys((*record.tags, *params.add_tags)) if tag not in params.remove_tags]
+        if len(tags) > TAGS_MAX:
+            raise refused("too_large", f"a conversation has at most {TAGS_MAX} tags", field="add_tags", limit=TAGS_MAX)
+        record.tags = tuple(tags)
+        record.name = record.name if params.name is None else params.name
+        record.description = record.description if params.description is None else params.description
+        order = (record.priority, record.skills)
+        record.priority = record.priority if params.priority is None else params.priority
+        record.skills = record.skills if params.skills is None else params.skills
+        if record.queued and order != (record.priority, record.skills):
+            self._ask_for_agent(turn, again=True)
+
+    # ------------------------------------------------------------ deadlines
+
+    def _due(self, kind: str, turn: Turn) -> None:
+        match kind:
+            case "soon" | "overdue":
+                self.record.lateness = deadlines.lateness(self.record, self.rules, turn.now)
+            case "escalate":
+                self._escalate(turn)
+            case "snooze":
+                self._wake(SYSTEM, "timer", turn)
+            case "auto_close":
+                self.close(SYSTEM, "auto", turn)
+            case "offer":
+                self._offer_timeout(turn)
+            case "pause":
+                self._end_pauses(turn)
+            case "reply":
+                self._no_reply(turn)
+            case _:
+                raise AssertionError(f"no such deadline: {kind}")
+
+    def _escalate(self, turn: Turn) -> None:
+        """Climb one rung of the ladder. [S0]"""
+        record, index = self.record, self.record.ladder_fired
+        step = self.rules.ladder[index]
+        record.ladder_fired = index + 1
+        match step.do:
+            case "add_managers":
+                managers = self._house.services[record.service or ""].managers
+                record.crew = tuple(dict.fromkeys((*record.crew, *managers)))
+                record.managers_added = True
+            case "notify" | "move_to" | "webhook":
+                pass  # the entry below tells them; the rest comes after it
+            case "raise_priority":
+                record.priority = min(100, record.priority + step.by)
+                if record.queued:
+                    self._ask_for_agent(turn)
+        self._note(turn, "escalated", SYSTEM, step=index, reason=step.do, told=step.agents)
+        if step.do == "move_to":
+            self._overflow(step.service, turn)
+        elif step.do == "webhook" and step.url is not None:
+            webhook.call(self._house, record, step.url, index, turn)
+
+    def _overflow(self, service: str | None, turn: Turn) -> None:
+        """The ladder moves it to another service, unless that cannot take it."""
+        record, house = self.record, self._house
+        if service is None or service not in house.services or service == record.service:
+            return
+        contact = house.contacts.get(record.contact or "")
+        channel = record.channel or ""
+        taken = contact is not None and contact.live_in(channel, service, but=record.id)
+        if not taken and house.services[service].record.settings.takes(channel):
+            self._go_to(service, SYSTEM, None, turn)
+
+    def _end_pauses(self, turn: Turn) -> None:
+        record = self.record
+        over = [agent for agent, until in record.paused if until <= turn.now]
+        record.paused = tuple(pair for pair in record.paused if pair[1] > turn.now)
+        for agent in over:
+            if record.queued and agent in self._house.agents:
+                turn.last(self._house.agents[agent], Refill(record.channel_class))
+
+    def _no_reply(self, turn: Turn) -> None:
+        """The agent let it wait: the next one gets it, and this one is switched off for the class."""
+        record, agent = self.record, self.record.assignee
+        assert agent is not None
+        self._pause(agent, turn)
+        turn.send(self._house.agents[agent], SwitchOff(record.channel_class or ""))
+        self._unassign(turn, restart_idle=True)
+        self._note(turn, "unassigned", SYSTEM, agent=agent, reason="no_reply")
+        self._need("no_reply", turn)
+
+    def _assignee_lost(self, agent: str, turn: Turn) -> None:
+        """The agent's grace is over: what the service's policy says. [behaviour §9]"""
+        record, policy = self.record, self.settings.on_disconnect
+        answered = record.waiting_since is None
+        if record.assignee != agent or policy == "keep" or (policy == "requeue_unanswered" and answered):
+            return
+        self._unassign(turn)
+        self._note(turn, "unassigned", SYSTEM, agent=agent, reason="lost")
+        self._need("requeued", turn)
+
+    def _reconfigured(self, turn: Turn) -> None:
+        """Deadlines move when the configuration moves; so does what waits."""
+        record = self.record
+        if self.settings.mode == "push":
+            self._withdraw(turn, "pushed")
+        if record.queued and record.routed != self._is_routed:
+            record.routed = self._is_routed
+            if not record.routed:
+                self._offer(turn)
+            self._ask_for_agent(turn)
+        self.record.lateness = deadlines.lateness(self.record, self.rules, turn.now)
+
+    def _wait(self, turn: Turn) -> None:
+        """Nobody can take it now."""
+        if self.record.queued:
+            self._note(turn, "queued", SYSTEM, service=self.record.service, reason=self.record.need)
+            turn.send(self._house.services[self.record.service or ""], Listen(self.record.id))
+
+
+def check_state(method: str, record: ConversationRecord, principal: Principal) -> None:
+    """Raises RequestError (wrong_state) if the conversation's state does not allow it. A contact's message reopens."""
+    reopens = method == "message.send" and principal.role == "contact" and record.state == "closed"
+    if not reopens and record.state not in ALLOWED.get(method, EVERY_STATE):
+        raise refused("wrong_state", f"not while the conversation is {record.state}", state=record.state)
+
+
+def _checked(text: str | None) -> str:
+    """A message's text. Raises RequestError (−32602, too_large)."""
+    if not text:
+        raise bad_params("text", "at least one character")
+    check_text(text)
+    return text

@@ -1,0 +1,441 @@
+"""The deterministic core: inputs in, effects out. [architecture, "The core"]
+
+    questions -> absorb -> step -> (commit) -> committed | undo
+
+``step`` first fires what is due, each deadline at its own moment, then does the inputs in order. Each is a
+turn: the request, everything it sets off, and its result, which therefore shows the state after all of it.
+Refusals and bugs end one turn and leave no trace of it. If the store refuses a batch, ``undo`` puts every
+record back, and what is derived from records is derived anew.
+
+Same inputs, same outputs, byte for byte: time is an argument and nothing here reads anything else.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import UNSET, Struct
+
+from actors import keys, requests
+from actors.agent import AgentActor
+from actors.channel import ChannelActor
+from actors.contact import ContactActor
+from actors.conversation import ConversationActor
+from actors.derive import derive
+from actors.effects import Asked, Configured, Ended, Input, Opened, Outgoing, Output, Posted, Reply, Welcome
+from actors.house import House
+from actors.memory import Memory
+from actors.messages import Due, Introduced, SessionEnded, SessionStarted
+from actors.presence import Gone
+from actors.service import ServiceActor
+from actors.system import Actor, Supervisor, Turn
+from actors.templates import TemplateActor
+from actors.webhook import WebhookActor
+from actors.wheel import Timer
+from protocol.codec import Call
+from protocol.errors import RequestError, internal, refused
+from protocol.ids import Principal
+from protocol.records import (
+    Batch,
+    ContactRecord,
+    DeliveryRecord,
+    EntryRecord,
+    KeyRecord,
+    Missed,
+    Question,
+    Record,
+    Snapshot,
+)
+from protocol.requests import METHODS
+from protocol.settings import WorkspaceSettings
+
+TIMERS_A_STEP = 1_000  # then others get their turn; the rest fires in the next step
+RESUME_MAX = 10_000  # entries: further back, a client reads afresh
+
+
+class Undo(Struct):
+    """What a step changed, for taking it back."""
+
+    step: int
+    before: dict[Any, Struct | None]
+    undo: list[Callable[[], object]]
+    seq: int
+    keys: tuple[KeyRecord, ...]
+
+
+class Core:
+    """One workspace. ``behind``: due timers are left, step again before anything else."""
+
+    def __init__(self, settings: WorkspaceSettings) -> None:
+        self.house = House(settings, ChannelActor)
+        self.memory = Memory(self.house)
+        self.supervisor = Supervisor()
+        self.behind = False
+        self.failures: list[str] = []  # what went wrong in handlers, for the log; the shell empties it
+        self._step = 0
+        self._committed = 0
+        self._before: dict[Actor, Struct | None] = {}  # of the step under way
+        self._undo: list[Callable[[], object]] = []
+        self._entries: list[EntryRecord] = []
+        self._deliveries: dict[int, DeliveryRecord] = {}
+        self._keys: list[KeyRecord] = []
+        self._outgoing: list[Outgoing] = []
+
+    # ------------------------------------------------------------ starting
+
+    def load(self, snapshot: Snapshot, now: int) -> None:
+        """Take what the store remembers, once, before the first step at ``now`` (tick).
+
+        Whoever was online is in grace from this moment on.
+        """
+        house = self.house
+        house.seq = snapshot.last_seq
+        house.services = {r.id: ServiceActor(house, r) for r in snapshot.services if not r.deleted}
+        house.agents = {r.id: AgentActor(house, r) for r in snapshot.agents if not r.deleted}
+        house.webhooks = {r.id: WebhookActor(house, r) for r in snapshot.webhooks}
+        house.templates = {r.id: TemplateActor(r) for r in snapshot.templates if not r.deleted}
+        house.contacts = {record.id: ContactActor(house, record) for record in snapshot.contacts}
+        for record in snapshot.conversations:
+            house.conversations[record.id] = ConversationActor(house, record)
+        for contact in house.contacts.values():
+            house.contact_at.update(dict.fromkeys(contact.record.addresses, contact.record.id))
+        for delivery, entry in snapshot.deliveries:
+            house.channel(delivery.channel).load(delivery, entry)
+        self._lose_absent(now)
+        self._derive(now)
+
+    def _lose_absent(self, now: int) -> None:
+        """Whoever was online before a restart is in grace: written down with the next step."""
+        for agent in self.house.agents.values():
+            if agent.record.live and not agent.sessions:
+                self._before.setdefault(agent, copy.copy(agent.record))
+                agent.lose(now)
+
+    def questions(self, inputs: Sequence[Input]) -> list[Question]:
+        """What must be read from the store before these inputs; ask again after ``absorb`` until empty."""
+        return self.memory.questions(inputs)
+
+    def absorb(self, questions: Sequence[Question], answers: Sequence[Any]) -> None:
+        """The answers, in the order of the questions."""
+        self.memory.absorb(questions, answers)
+
+    # ------------------------------------------------------------ stepping
+
+    def step(self, now: int, inputs: Sequence[Input], *, fire: bool = True) -> Output:
+        """Fire what is due up to ``now``, then do the inputs in order.
+
+        Without ``fire`` deadlines wait: for inputs that only read, while the store takes no changes.
+        """
+        self._step += 1
+        seq = self.house.seq
+        now = max(now, self.house.wheel.now)  # a clock that was set back does not take the house with it
+        self.behind = fire and self._fire_due(now)
+        taken = 0 if self.behind else len(inputs)
+        for item in inputs[:taken]:
+            self._input(item, now)
+        output = self._output(seq, taken)
+        self.memory.end_step(self._is_committed)
+        return output
+
+    def next_deadline(self) -> int | None:
+        """When to step next if nothing else happens (tick, never too late), or None."""
+        return self.house.wheel.next_deadline()
+
+    def committed(self, output: Output) -> None:
+        """The store has this output's batch. Outputs are committed in the order of their steps."""
+        self._committed = output.undo.step
+        self.memory.forget_keys(output.undo.keys)
+
+    def undo(self, outputs: Sequence[Output], now: int) -> None:
+        """The store refused these, the latest steps, in their order: none of it has happened."""
+        for output in reversed(outputs):
+            undo: Undo = output.undo
+            _restore(undo.before, undo.undo)
+            self.house.seq = undo.seq
+            self.memory.forget_keys(undo.keys)
+        self._lose_absent(now)
+        self._derive(now)
+
+    def statistics(self) -> dict[str, int]:
+        """Sizes and counts of everything that grows."""
+        return {**self.house.statistics(), **self.memory.statistics(), **self.supervisor.statistics()}
+
+    def _is_committed(self, actor: Actor) -> bool:
+        return actor.changed_step <= self._committed
+
+    def _output(self, seq: int, taken: int) -> Output:
+        """Gather what the step did."""
+        records: list[Record] = []
+        for actor, old in self._before.items():
+            if actor.record is not None and actor.record != old:
+                records.append(copy.copy(actor.record))
+                actor.changed_step = self._step
+        records.extend(self._deliveries.values())
+        keys = tuple(self._keys)
+        undo = Undo(self._step, self._before, self._undo, seq, keys)
+        batch = Batch(tuple(self._entries), tuple(records), keys)
+        output = Output(batch, tuple(self._outgoing), taken, undo)
+        self._before, self._undo, self._entries, self._deliveries = {}, [], [], {}
+        self._keys, self._outgoing = [], []
+        return output
+
+    # ------------------------------------------------------------ deadlines
+
+    def _fire_due(self, now: int) -> bool:
+        """Fire due timers, one turn each. Returns whether some are left."""
+        wheel = self.house.wheel
+        for _ in range(TIMERS_A_STEP):
+            timer = wheel.pop(now)
+            if timer is not None:
+                self._fire(timer, now)
+                wheel = self.house.wheel  # a failure derives it anew
+            elif not wheel.behind:
+                return False
+        return True
+
+    def _fire(self, timer: Timer, now: int) -> None:
+        actor: Actor = timer.owner
+        turn = Turn(self.house.wheel.now)  # when it was due; what was past when it was armed is due at that moment
+        turn.send(actor, Due(timer.kind))
+        self._run(turn, actor.address, now)
+
+    # ------------------------------------------------------------ inputs
+
+    def _input(self, item: Input, now: int) -> None:
+        match item:
+            case Asked():
+                self._asked(item, now)
+            case Opened():
+                self._opened(item, now)
+            case Ended():
+                self._ended(item, now)
+            case Configured():
+                self._configured(item.settings, now)
+            case Posted():
+                self._posted(item, now)
+
+    def _opened(self, item: Opened, now: int) -> None:
+        house, principal = self.house, item.principal
+        if principal.role == "agent" and principal.sub not in house.agents:
+            error = refused("not_found", f"there is no agent {principal.sub!r} in this workspace")
+            self._outgoing.append(Welcome(item.session, item.id, house.seq, error=error))
+            return
+        if principal.address in self.supervisor.parked:
+            error = internal(f"parked:{principal.address}")
+            self._outgoing.append(Welcome(item.session, item.id, house.seq, error=error))
+            return
+        missed, resync = None, False
+        if item.since is not None and item.since != house.seq:
+            resync = not 0 < house.seq - item.since <= RESUME_MAX
+            missed = None if resync else Missed(principal.address, item.since, house.seq)
+        house.sessions[item.session] = principal
+        turn = Turn(now)
+        turn.undo.append(lambda: house.sessions.pop(item.session, None))
+        turn.effects.append(Welcome(item.session, item.id, house.seq, missed, resync))
+        for actor in self._presences(principal, turn):
+            turn.send(actor, SessionStarted(item.session))
+        if principal.role == "contact":
+            turn.send(house.contacts[principal.sub], Introduced(principal.name, principal.email))
+        self._run(turn, principal.address, now)
+
+    def _ended(self, item: Ended, now: int) -> None:
+        house = self.house
+        principal = house.sessions.pop(item.session, None)
+        if principal is None:
+            return
+        house.watches.end(item.session)
+        house.agent_watches.end(item.session)
+        turn = Turn(now)
+        for presence in [found for found in house.presences.values() if found.holds(item.session)]:
+            turn.send(presence, Gone(item.session))
+        turn.undo.append(lambda: self.house.sessions.update({item.session: principal}))
+        for actor in self._presences(principal, turn):
+            turn.send(actor, SessionEnded(item.session))
+        self._run(turn, principal.address, now)
+        if principal.role == "contact":
+            self.house.contacts[principal.sub].changed_step = self._step  # stays until this end is committed
+            self.memory.idle(principal.sub)
+
+    def _presences(self, principal: Principal, turn: Turn) -> list[Actor]:
+        """Whose presence a session is."""
+        house = self.house
+        match principal.role:
+            case "agent":
+                return [house.agents[principal.sub]]
+            case "contact":
+                return [self.contact(principal.sub, turn)]
+            case "connector":
+                return [house.channel(name) for name in principal.channels]
+        return []
+
+    def contact(self, name: str, turn: Turn) -> ContactActor:
+        """The contact of this id; one never heard of begins to exist in this turn."""
+        house = self.house
+        if name not in house.contacts:
+            actor = house.contacts[name] = ContactActor(house, ContactRecord(id=name))
+            turn.spawned(actor)
+            turn.undo.append(lambda: house.contacts.pop(name, None))
+        return house.contacts[name]
+
+    def _configured(self, settings: WorkspaceSettings, now: int) -> None:
+        turn = Turn(now)
+        for agent in settings.agents:
+            if agent.id not in self.house.agents or self.house.agents[agent.id].record.settings != agent:
+                requests.put_agent(self.house, agent, turn)
+        for service in settings.services:
+            if service.id not in self.house.services or self.house.services[service.id].record.settings != service:
+                requests.put_service(self.house, service, turn)
+        failed = self._run(turn, "workspace", now)
+        if failed is not None:
+            raise failed
+
+    def _posted(self, item: Posted, now: int) -> None:
+        actor = self.house.webhooks.get(item.webhook)
+        if actor is not None:
+            turn = Turn(now)
+            turn.send(actor, item)
+            self._run(turn, actor.address, now)
+
+    def _asked(self, item: Asked, now: int) -> None:
+        principal = self.house.sessions.get(item.session)
+        if principal is None:
+            return
+        call = item.call
+        wants_answer = call.id is not UNSET
+        turn = Turn(now)
+        turn.session = item.session
+        reply = self._answer(call, principal, turn, now)
+        if not wants_answer:
+            return
+        ident: Any = call.id
+        if isinstance(reply, RequestError):
+            self._outgoing.append(Reply(item.session, ident, call.method, error=reply))
+        elif isinstance(reply, requests.Page):
+            self._outgoing.append(Reply(item.session, ident, call.method, reply.result, question=reply.question))
+        else:
+            self._outgoing.append(Reply(item.session, ident, call.method, reply))
+
+    def _answer(self, call: Call, principal: Principal, turn: Turn, now: int) -> Any:
+        """Do a request: its result, or the error that refuses it."""
+        address = requests.address(call, principal)
+        try:
+            if principal.role not in METHODS[call.method].roles:
+                raise refused("forbidden")
+            if address in self.supervisor.parked:
+                raise internal(f"parked:{address}")
+            requests.check_channel(call, principal)
+            names = keys.names_of(call, principal)
+            known = keys.recall(self.memory, names, now)
+            if known is not None:
+                return known
+        except RequestError as error:
+            return error
+        begin = functools.partial(requests.begin, self, call, principal, turn)
+        result = functools.partial(requests.result, self, call, principal, turn)
+        failed = self._run(turn, address, now, begin, result)
+        if failed is not None:
+            return failed
+        if names and not isinstance(turn.answer, requests.Page):
+            for record in keys.records(names, turn.answer, now):
+                self.memory.remember(record)
+                self._keys.append(record)
+        return turn.answer
+
+    # ------------------------------------------------------------ a turn
+
+    def _run(
+        self,
+        turn: Turn,
+        address: str,
+        now: int,
+        begin: Callable[[], None] | None = None,
+        result: Callable[[], Any] | None = None,
+    ) -> RequestError | None:
+        """Run a turn to its end and keep its effects, or leave no trace of it and return why.
+
+        A request has a ``result``, and may be refused; whatever else raises is a bug, counted against ``address``.
+        """
+        if address in self.supervisor.parked:
+            return None
+        try:
+            if begin is not None:
+                begin()
+            turn.run()
+            for actor in tuple(turn.before):
+                actor.settle(turn)
+            if result is not None:
+                turn.answer = result()
+        except Exception as problem:
+            if isinstance(problem, RequestError) and result is not None:
+                self._roll_back(turn, now)
+                return problem
+            self._roll_back(turn, now, thoroughly=True)
+            return self._bug(address, problem)
+        self.supervisor.worked(address)
+        self._keep(turn)
+        return None
+
+    def _bug(self, address: str, problem: Exception) -> RequestError:
+        """Note what only our own fault can have caused."""
+        self.supervisor.failed(address, f"{type(problem).__name__}: {problem}")
+        incident = f"i{self._step}-{self.supervisor.failures}"
+        self.failures.append(f"{incident} at {address}: {''.join(traceback.format_exception(problem))}")
+        return internal(incident)
+
+    def _keep(self, turn: Turn) -> None:
+        for actor, old in turn.before.items():
+            self._before.setdefault(actor, old)
+        self._notice(turn)
+        self._undo.extend(turn.undo)
+        for effect in turn.effects:
+            if isinstance(effect, EntryRecord):
+                self._entries.append(effect)
+            elif isinstance(effect, DeliveryRecord):
+                self._deliveries[effect.seq] = effect
+            else:
+                self._outgoing.append(effect)
+
+    def _derive(self, now: int) -> None:
+        derive(self.house, now, self.supervisor.parked)
+        self.memory.refresh()
+
+    def _notice(self, turn: Turn) -> None:
+        """Bring the lists in line with what the turn touched, and tell those who watch them."""
+        house = self.house
+        touched: dict[ConversationActor, Any] = {}
+        for actor, old in turn.before.items():
+            if isinstance(actor, ConversationActor):
+                touched[actor] = old
+                self.memory.touched(actor)
+            elif isinstance(actor, ContactActor):
+                for name in actor.conversations:
+                    touched.setdefault(house.conversations[name], house.conversations[name].record)
+            elif isinstance(actor, ServiceActor) and old != actor.record:
+                house.watches.regroup()
+        for actor, old in touched.items():
+            place, now_at = house.views.put(actor.record)
+            if place != now_at or old != actor.record or old is actor.record:
+                house.watches.noticed(place, old, actor.record, turn.now)
+
+    def _roll_back(self, turn: Turn, now: int, *, thoroughly: bool = False) -> None:
+        """Nothing of this turn has happened. ``thoroughly``: who knows what a bug has touched: derive all anew."""
+        thoroughly = thoroughly or any(actor.DERIVES for actor in turn.changed())
+        for effect in turn.effects:
+            if isinstance(effect, EntryRecord):
+                self.house.seq = min(self.house.seq, effect.entry.seq - 1)
+        _restore(turn.before, turn.undo)
+        if thoroughly:
+            self._derive(now)
+
+
+def _restore(before: dict[Any, Struct | None], undo: list[Callable[[], object]]) -> None:
+    """Make every record what it was, and take back what no record shows. Derived things are not touched."""
+    for actor, old in before.items():
+        if old is not None:
+            actor.record = old
+    for take_back in reversed(undo):
+        take_back()

@@ -1,0 +1,82 @@
+"""When a conversation must next do something: a pure function of its record and its service's settings.
+
+A conversation has one timer, armed for the earliest of these. A reply usually moves the earliest deadline
+later, which costs the wheel one attribute write. What has fired is a fact of the record, so a deadline can
+neither fire twice nor be lost with the process.
+
+Strictly later than a limit = due one millisecond after it. [behaviour §4, §5]
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from actors.hours import Hours, compiled
+from protocol.records import ConversationRecord
+from protocol.settings import ServiceSettings, Step
+
+Deadline = tuple[int, str]
+
+
+class Rules:
+    """A service's settings, made ready for use: the ladder in its order, business hours compiled.
+
+    Raises ValueError if the business hours make no sense.
+    """
+
+    __slots__ = ("_hours", "ladder", "settings")
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self.settings = settings
+        self.ladder: tuple[Step, ...] = tuple(sorted(settings.escalation, key=lambda step: step.after))
+        self._hours: Hours | None = compiled(settings.business_hours)
+
+    def after(self, since: int, length: int) -> int:
+        """The moment when so much open time has passed since then. [behaviour §5, business hours]"""
+        return since + length if self._hours is None else self._hours.after(since, length)
+
+
+def deadlines(record: ConversationRecord, rules: Rules) -> list[Deadline]:
+    """Every armed deadline with its name."""
+    if record.state not in ("open", "snoozed"):
+        return []
+    due: list[Deadline] = []
+    settings, since = rules.settings, record.waiting_since
+    if since is not None:
+        if record.lateness is None:
+            due.append((rules.after(since, settings.soon_after + 1), "soon"))
+        if record.lateness != "overdue":
+            due.append((rules.after(since, settings.overdue_after + 1), "overdue"))
+        if record.ladder_fired < len(rules.ladder):
+            due.append((rules.after(since, rules.ladder[record.ladder_fired].after), "escalate"))
+    if record.offered_at is not None and not record.routed and settings.offer_within is not None:
+        due.append((record.offered_at + settings.offer_within, "offer"))
+    if record.reply_due is not None:
+        due.append((record.reply_due, "reply"))
+    if record.paused:
+        due.append((min(until for _, until in record.paused), "pause"))
+    if record.snoozed_until is not None:
+        due.append((record.snoozed_until, "snooze"))
+    elif settings.auto_close_after is not None:
+        due.append((quiet_since(record) + settings.auto_close_after + 1, "auto_close"))
+    return due
+
+
+def earliest(due: list[Deadline]) -> Deadline | None:
+    """The next one; of several at one moment the first in the list."""
+    return min(due, key=lambda deadline: deadline[0]) if due else None
+
+
+def quiet_since(record: ConversationRecord) -> int:
+    """Where auto-close counts from: creation, the contact's last message, the last waking or reopening."""
+    return max(record.stirred_at, record.last_contact_message_at or 0)
+
+
+def lateness(record: ConversationRecord, rules: Rules, now: int) -> Literal["soon", "overdue"] | None:
+    """How late the answer is at ``now``. [behaviour §5]"""
+    since, settings = record.waiting_since, rules.settings
+    if since is None:
+        return None
+    if now >= rules.after(since, settings.overdue_after + 1):
+        return "overdue"
+    return "soon" if now >= rules.after(since, settings.soon_after + 1) else None

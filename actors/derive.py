@@ -1,0 +1,76 @@
+"""Making everything that is derived from records anew: slots, queues, candidates, lists, timers.
+
+The one way to get it: at start-up, after a bug in a handler, after a refused commit. So what a restart would find
+and what is in memory cannot drift apart. O(everything).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from actors.agent import AgentActor
+from actors.contact import LIVE
+from actors.conversation import ConversationActor
+from actors.house import House
+from actors.webhook import WebhookActor
+from actors.wheel import Timer, TimerWheel
+
+Armed = ConversationActor | AgentActor | WebhookActor
+
+
+def derive(house: House, now: int, parked: Container[str]) -> None:
+    """Derive it all. ``parked`` are the addresses of actors that get no more messages, and so no timers."""
+    for service in house.services.values():
+        service.derive()
+    for agent in house.agents.values():
+        agent.derive()
+    for contact in house.contacts.values():
+        contact.conversations.clear()
+    house.views.clear()
+    for conversation in house.conversations.values():
+        _place(house, conversation)
+    for name, agent in house.agents.items():
+        for service in agent.services.values():
+            for channel_class in house.classes:
+                service.seat(name, channel_class)
+    _arm_all(house, now, parked)
+
+
+def _place(house: House, conversation: ConversationActor) -> None:
+    """Put one conversation where its record says it is."""
+    record = conversation.record
+    if record.contact is not None and record.contact in house.contacts:
+        house.contacts[record.contact].conversations[record.id] = None
+    house.views.put(record)
+    if record.state not in LIVE:
+        return
+    if record.assignee is not None:
+        house.agents[record.assignee].hold(record.id, record.channel_class or "", record.service or "")
+    if record.queued and record.service in house.services:
+        house.services[record.service].admit(record)
+
+
+def _arm_all(house: House, now: int, parked: Container[str]) -> None:
+    """A new wheel that starts before the earliest deadline, so that what is overdue fires in its order."""
+    due: list[tuple[int, str, Armed]] = []
+    actors: list[Armed] = [*house.conversations.values(), *house.agents.values(), *house.webhooks.values()]
+    for actor in actors:
+        actor.timer = Timer(actor)
+        deadline = actor.earliest()
+        if deadline is not None and actor.address not in parked:
+            due.append((deadline, actor.address, actor))
+    due.sort(key=lambda item: item[:2])
+    house.wheel = TimerWheel(min(now, due[0][0] - 1) if due else now)
+    for _, _, actor in due:
+        actor.arm()
+    _arm_volatile(house, now)
+
+
+def _arm_volatile(house: House, now: int) -> None:
+    """The timers of what is never stored."""
+    house.watches.rearm(now)
+    for presence in house.presences.values():
+        presence.rearm()
+    for service in house.services.values():
+        service.timer = Timer(service, "position")
+        service.listeners.rearm(now)

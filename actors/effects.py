@@ -1,0 +1,132 @@
+"""What goes into the core and what comes out: plain data on both sides. [architecture, "The core"]
+
+Nothing in an ``Output`` may leave the house before its ``batch`` is committed; then ``outgoing`` leaves in
+its order. If the commit is refused, nothing of it leaves and the core takes the step back (``Core.undo``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from protocol.codec import Call, RequestId
+from protocol.errors import RequestError
+from protocol.ids import Principal
+from protocol.notices import NoticeParams
+from protocol.records import Batch, Missed, Timeline
+from protocol.settings import WorkspaceSettings
+
+# ---------------------------------------------------------------- in
+
+
+class Opened(Struct, frozen=True):
+    """A session was authenticated. ``session`` is the shell's number for it; ``since`` = resume from there."""
+
+    session: int
+    principal: Principal
+    id: RequestId = None
+    since: int | None = None
+
+
+class Ended(Struct, frozen=True):
+    """A session is gone, however it went."""
+
+    session: int
+
+
+class Asked(Struct, frozen=True):
+    """A request of an open session."""
+
+    session: int
+    call: Call
+
+
+class Configured(Struct, frozen=True):
+    """The workspace's file at start-up: its services and agents are put as they stand there."""
+
+    settings: WorkspaceSettings
+
+
+class Posted(Struct, frozen=True):
+    """What became of a call to an operator's URL: taken (any 2xx answer), or not."""
+
+    webhook: int
+    taken: bool
+
+
+Input = Opened | Ended | Asked | Configured | Posted
+
+
+# ---------------------------------------------------------------- out
+
+
+class Reply(Struct, frozen=True):
+    """The answer to one request: ``result`` or ``error``.
+
+    With ``question`` the result lacks a page of the timeline, which the shell reads after the commit.
+    """
+
+    session: int
+    id: RequestId
+    method: str
+    result: Any = None
+    error: RequestError | None = None
+    question: Timeline | None = None
+
+
+class Welcome(Struct, frozen=True):
+    """A session is open as of ``seq``; what it ``missed`` is read and sent before anything newer.
+
+    With ``error`` it is not: nobody of that name exists here.
+    """
+
+    session: int
+    id: RequestId
+    seq: int
+    missed: Missed | None = None
+    resync: bool = False
+    error: RequestError | None = None
+
+
+class Tell(Struct, frozen=True):
+    """A notice to every session of these addresses (``agent:ana``), or to one session (its number)."""
+
+    to: tuple[str | int, ...]
+    notice: NoticeParams
+
+
+class Post(Struct, frozen=True):
+    """Call an operator's URL with this body, signed; then hand in ``Posted``. It may be called again."""
+
+    webhook: int
+    url: str
+    body: str
+
+
+Outgoing = Reply | Welcome | Tell | Post
+
+
+class Output(Struct, frozen=True):
+    """The effects of one step, in order. ``undo`` is the core's own: what was, before."""
+
+    batch: Batch
+    outgoing: tuple[Outgoing, ...]
+    taken: int  # so many inputs were done; the rest waits until all due timers have fired
+    undo: Any = None
+
+
+__all__ = [
+    "Asked",
+    "Configured",
+    "Ended",
+    "Input",
+    "Opened",
+    "Outgoing",
+    "Output",
+    "Post",
+    "Posted",
+    "Reply",
+    "Tell",
+    "Welcome",
+]

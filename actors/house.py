@@ -1,0 +1,141 @@
+"""Who exists: the registry of actors, and what they publish to each other.
+
+An actor changes only itself; what it publishes here others may read. The registry also gives out sequence
+numbers and writes timeline entries, because every fact of the workspace has one place in one order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from actors.agent_watch import AgentWatches
+from actors.effects import Tell
+from actors.explain import Decisions
+from actors.presence import PresenceActor, openers
+from actors.system import Turn
+from actors.views import Views
+from actors.watch import Watches
+from actors.wheel import TimerWheel
+from protocol.errors import refused
+from protocol.ids import Principal
+from protocol.notices import ConversationEntry
+from protocol.objects import OUTSIDE_TYPES, By, Entry
+from protocol.records import ConversationRecord, EntryRecord
+from protocol.settings import CLASS_OF_OTHERS, WorkspaceSettings
+from protocol.times import Moment
+
+if TYPE_CHECKING:
+    from actors.agent import AgentActor
+    from actors.channel import ChannelActor
+    from actors.contact import ContactActor
+    from actors.conversation import ConversationActor
+    from actors.service import ServiceActor
+    from actors.templates import TemplateActor
+    from actors.webhook import WebhookActor
+
+TEXT_MAX = 32_768
+
+
+class House:
+    """One workspace's actors by id. Services and agents stand in configuration order."""
+
+    def __init__(self, settings: WorkspaceSettings, new_channel: Callable[[str], ChannelActor]) -> None:
+        self.settings = settings
+        self._new_channel = new_channel
+        self.services: dict[str, ServiceActor] = {}
+        self.agents: dict[str, AgentActor] = {}
+        self.conversations: dict[str, ConversationActor] = {}
+        self.contacts: dict[str, ContactActor] = {}
+        self.contact_at: dict[tuple[str, str], str] = {}  # (channel, address) -> contact
+        self.channels: dict[str, ChannelActor] = {}
+        self.templates: dict[str, TemplateActor] = {}
+        self.sessions: dict[int, Principal] = {}
+        self.webhooks: dict[int, WebhookActor] = {}  # pending
+        self.presences: dict[str, PresenceActor] = {}
+        self.views = Views(self)
+        self.watches = Watches(self)
+        self.agent_watches = AgentWatches(self)
+        self.decisions = Decisions()
+        self.wheel = TimerWheel()
+        self.seq = 0
+        self._class_of = {name: group for group, names in settings.channel_classes.items() for name in names}
+        self.classes: tuple[str, ...] = tuple(dict.fromkeys((*settings.channel_classes, CLASS_OF_OTHERS)))
+
+    def channel_class(self, channel: str) -> str:
+        """The class whose slots and switch this channel shares."""
+        return self._class_of.get(channel, CLASS_OF_OTHERS)
+
+    def keep_conversation(self, actor: ConversationActor, turn: Turn) -> None:
+        """A conversation that begins to exist in this turn."""
+        record = actor.record
+        contact = self.contacts.get(record.contact or "")
+        self.conversations[record.id] = actor
+        turn.spawned(actor)
+        turn.undo.append(lambda: self.conversations.pop(record.id))
+        if contact is not None:
+            contact.conversations[record.id] = None
+            turn.undo.append(lambda: contact.conversations.pop(record.id, None))
+
+    def channel(self, name: str) -> ChannelActor:
+        """The way out through this channel's connectors; made at its first use."""
+        if name not in self.channels:
+            self.channels[name] = self._new_channel(name)
+        return self.channels[name]
+
+    def note(
+        self, turn: Turn, record: ConversationRecord, kind: str, by: By, *, told: tuple[str, ...] = (), **fields: Any
+    ) -> Entry:
+        """Write an entry into a conversation's timeline and tell everybody who may see it, at once.
+
+        ``kind`` is the entry's type; ``told`` are agents who hear of it though they are not in the crew;
+        ``fields`` are those of ``protocol.objects.Entry``.
+        """
+        self.seq += 1
+        entry = Entry(seq=self.seq, conversation=record.id, at=Moment(turn.now), type=kind, by=by, **fields)
+        audience = _audience(record, entry, told)
+        if record.id in self.presences:
+            audience = tuple(dict.fromkeys((*audience, *openers(self, record.id))))
+        record.last_seq = self.seq
+        turn.effects.append(EntryRecord(entry=entry, audience=audience))
+        if audience:
+            turn.effects.append(Tell(audience, ConversationEntry(entry)))
+        return entry
+
+    def statistics(self) -> dict[str, int]:
+        """How much of everything there is."""
+        return {
+            "services": len(self.services),
+            "agents": len(self.agents),
+            "conversations": len(self.conversations),
+            "contacts": len(self.contacts),
+            "sessions": len(self.sessions),
+            "waiting": sum(len(service.waiting) for service in self.services.values()),
+            "offered": sum(len(service.offers) for service in self.services.values()),
+            "watches": len(self.watches),
+            "deliveries_pending": sum(len(channel.pending) for channel in self.channels.values()),
+            "webhooks_pending": len(self.webhooks),
+            "timers": len(self.wheel),
+        }
+
+
+def _audience(record: ConversationRecord, entry: Entry, others: tuple[str, ...]) -> tuple[str, ...]:
+    """The crew, whoever did it, whom it is about, and the contact if it may be seen outside."""
+    agents = dict.fromkeys((*record.crew, *others))
+    if entry.agent is not None:
+        agents[entry.agent] = None
+    if entry.origin is not None and entry.origin.agent is not None:
+        agents[entry.origin.agent] = None
+    told = [f"agent:{agent}" for agent in agents]
+    by = entry.by
+    if by is not None and by.id is not None and by.kind != "contact" and (by.kind == "backend" or by.id not in agents):
+        told.append(f"{by.kind}:{by.id}")
+    if record.contact is not None and entry.type in OUTSIDE_TYPES:
+        told.append(f"contact:{record.contact}")
+    return tuple(told)
+
+
+def check_text(text: str | None, field: str = "text") -> None:
+    """Raises RequestError (too_large) if the text is longer than the limit. [protocol §7]"""
+    if text is not None and len(text) > TEXT_MAX:
+        raise refused("too_large", f"{field} has more than {TEXT_MAX} characters", field=field, limit=TEXT_MAX)

@@ -1,0 +1,278 @@
+"""What is in memory and what must be fetched: the store's questions, and which closed conversations stay.
+
+The core does no I/O. Before a step the shell asks which ``questions`` its inputs raise, reads the answers
+and hands them in (``absorb``); an answer may raise a further question. Live conversations are always in
+memory, so only closed ones, contacts without a live one, and idempotency keys are ever asked for.
+
+What is not committed yet is never forgotten: until then the store would answer without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from actors.contact import LIVE, ContactActor
+from actors.conversation import ConversationActor
+from actors.effects import Asked, Input, Opened
+from actors.house import House
+from actors.system import Actor
+from actors.views import wanted_of
+from actors.watch import COALESCE_MS
+from protocol.ids import Principal
+from protocol.records import (
+    ClosedIn,
+    ClosedOf,
+    ContactByAddress,
+    ContactById,
+    ContactRecord,
+    ConversationById,
+    ConversationRecord,
+    DeliveryOf,
+    KeyOf,
+    KeyRecord,
+    Question,
+    Timeline,
+)
+from protocol.requests import (
+    ConnectorDelivered,
+    ConnectorReceive,
+    ContactName,
+    ContactUpdate,
+    ConversationList,
+    ConversationStart,
+    MessageReact,
+    MessageSend,
+)
+
+CLOSED_IN_MEMORY = 10_000
+CLOSED_LISTED = 1_000  # of the store's, the latest, are looked through for a list
+
+
+def closed_questions(house: House, params: ConversationList, principal: Principal) -> Iterator[Question]:
+    """What must be read from the store before a list with closed conversations can be made."""
+    if "closed" not in wanted_of(params):
+        return
+    contact = principal.sub if principal.role == "contact" else params.contact
+    if contact is not None:
+        yield ClosedOf(contact, None, CLOSED_LISTED)
+    elif principal.role == "agent":
+        mine = tuple(house.agents[principal.sub].services)
+        yield ClosedIn(mine if params.service is None else (params.service,), CLOSED_LISTED)
+    else:
+        yield ClosedIn(None if params.service is None else (params.service,), CLOSED_LISTED)
+
+
+def entry_question(conversation: str, seq: int) -> Timeline:
+    """The question whose answer shows whether a conversation has an entry with this seq."""
+    return Timeline(conversation, up_to=seq, limit=1)
+
+
+class Memory:
+    """Keeps what inputs need at hand. Parameters: how many closed conversations stay in memory."""
+
+    def __init__(self, house: House, closed_max: int = CLOSED_IN_MEMORY) -> None:
+        self._house = house
+        self._closed_max = closed_max
+        self._closed: dict[str, int] = {}  # closed conversations in memory, the longest unused first: since when
+        self._orphans: dict[str, list[str]] = {}  # contact not in memory -> its conversations that are
+        self._idle: dict[str, None] = {}  # contacts that may have nothing left to do here
+        self._answers: dict[Question, Any] = {}  # for the inputs of the step to come
+        self._keys: dict[tuple[str, str], KeyRecord] = {}  # not committed yet
+
+    # ------------------------------------------------------------ questions
+
+    def questions(self, inputs: Sequence[Input]) -> list[Question]:
+        """What must be read before these inputs can be done; empty = go ahead."""
+        opening = {item.session: item.principal for item in inputs if isinstance(item, Opened)}
+        raised = (question for item in inputs for question in self._raised(item, opening))
+        return list(dict.fromkeys(question for question in raised if question not in self._answers))
+
+    def absorb(self, questions: Sequence[Question], answers: Sequence[Any]) -> None:
+        """Take in what was read."""
+        for question, answer in zip(questions, answers, strict=True):
+            self._answers[question] = answer
+            match question:
+                case ConversationById() if answer is not None:
+                    self._keep(answer)
+                case ContactById() | ContactByAddress() if answer is not None:
+                    self._keep_contact(answer)
+                case ClosedOf() if question.channel is not None:
+                    for record in answer:
+                        self._keep(record)
+                    if question.contact in self._house.contacts:
+                        self._house.contacts[question.contact].closed_known.add(question.channel)
+
+    def _raised(self, item: Input, opening: dict[int, Principal]) -> Iterator[Question]:
+        match item:
+            case Opened(principal=principal) if principal.role == "contact":
+                yield from self._contact(principal.sub)
+            case Asked(session=session, call=call):
+                asker = self._house.sessions.get(session) or opening.get(session)
+                if asker is not None:
+                    yield from self._by_request(call.params, asker)
+
+    def _by_request(self, params: Any, principal: Principal) -> Iterator[Question]:
+        if getattr(params, "key", None) is not None:
+            yield from self._key(principal.address, params.key)
+        match params:
+            case ConnectorReceive():
+                yield from self._key(f"channel:{params.channel}", params.external_id)
+                yield from self._by_address(params)
+            case ConversationStart():
+                contact = principal.sub if principal.role == "contact" else params.contact
+                if contact is not None:
+                    yield from self._contact(contact)
+                    yield from self._closed_of(contact, params.channel, params.service, params.agent)
+            case ConnectorDelivered():
+                channels = self._house.channels.values()
+                if not any(params.entry in channel.pending for channel in channels):
+                    yield DeliveryOf(params.entry)
+            case ConversationList():
+                yield from closed_questions(self._house, params, principal)
+            case ContactName() | ContactUpdate():
+                yield from self._contact(params.contact)
+            case MessageReact() | MessageSend():
+                yield from self._conversation(params.conversation)
+                seq = params.to if isinstance(params, MessageReact) else params.reply_to
+                if seq is not None:
+                    yield entry_question(params.conversation, seq)
+            case _:
+                conversation = getattr(params, "conversation", None)
+                if isinstance(conversation, str):
+                    yield from self._conversation(conversation)
+
+    def _conversation(self, conversation: str) -> Iterator[Question]:
+        actor = self._house.conversations.get(conversation)
+        if actor is None:
+            yield ConversationById(conversation)
+        elif actor.record.contact is not None:
+            yield from self._contact(actor.record.contact)
+
+    def _contact(self, contact: str) -> Iterator[Question]:
+        if contact not in self._house.contacts:
+            yield ContactById(contact)
+
+    def _by_address(self, params: ConnectorReceive) -> Iterator[Question]:
+        contact = self._house.contact_at.get((params.channel, params.address))
+        if contact is None:
+            yield ContactByAddress(params.channel, params.address)
+        else:
+            yield from self._closed_of(contact, params.channel, params.service, None)
+
+    def _closed_of(self, contact: str, channel: str, service: str | None, agent: str | None) -> Iterator[Question]:
+        actor = self._house.contacts.get(contact)
+        if actor is not None and channel not in actor.closed_known and not actor.find(channel, service, agent, LIVE):
+            yield ClosedOf(contact, channel)
+
+    # ------------------------------------------------------------ idempotency keys
+
+    def _key(self, owner: str, key: str) -> Iterator[Question]:
+        known = self._keys.get((owner, key))
+        if known is not None:  # may be committed, and dropped, before the step: keep it at hand
+            self._answers[KeyOf(owner, key)] = known
+        else:
+            yield KeyOf(owner, key)
+
+    def recall(self, owner: str, key: str) -> KeyRecord | None:
+        """The first answer to this key, if there was one."""
+        found = self._keys.get((owner, key))
+        return found if found is not None else self._answers.get(KeyOf(owner, key))
+
+    def remember(self, record: KeyRecord) -> None:
+        """An answer that may be asked for again."""
+        self._keys[record.owner, record.key] = record
+
+    def forget_keys(self, records: Sequence[KeyRecord]) -> None:
+        """These are committed (the store knows them now) or undone."""
+        for record in records:
+            self._keys.pop((record.owner, record.key), None)
+
+    def answer(self, question: Question) -> Any:
+        """What was absorbed for a question of the present inputs."""
+        return self._answers.get(question)
+
+    # ------------------------------------------------------------ keeping and letting go
+
+    def _keep(self, record: ConversationRecord) -> None:
+        house = self._house
+        if record.id in house.conversations:
+            return
+        house.conversations[record.id] = ConversationActor(house, record)
+        house.views.put(record)
+        self._closed[record.id] = house.wheel.now
+        contact = house.contacts.get(record.contact or "")
+        if contact is not None:
+            contact.conversations[record.id] = None
+        elif record.contact is not None:
+            self._orphans.setdefault(record.contact, []).append(record.id)
+
+    def _keep_contact(self, record: ContactRecord) -> None:
+        house = self._house
+        if record.id in house.contacts:
+            return
+        actor = house.contacts[record.id] = ContactActor(house, record)
+        for address in record.addresses:
+            house.contact_at[address] = record.id
+        actor.conversations.update(dict.fromkeys(self._orphans.pop(record.id, ())))
+
+    def refresh(self) -> None:
+        """Records have been put back: which conversations are closed is found out anew."""
+        house = self._house
+        closed = {name for name, actor in house.conversations.items() if actor.record.state not in LIVE}
+        kept = {name: since for name, since in self._closed.items() if name in closed}
+        self._closed = {**kept, **dict.fromkeys(sorted(closed - kept.keys()), house.wheel.now)}
+
+    def touched(self, actor: ConversationActor) -> None:
+        """A conversation has changed: closed ones may one day be let go."""
+        self._closed.pop(actor.record.id, None)
+        if actor.record.state not in LIVE:
+            self._closed[actor.record.id] = self._house.wheel.now
+
+    def idle(self, contact: str) -> None:
+        """This contact may have nothing left to do here: look at the end of the step."""
+        self._idle[contact] = None
+
+    def end_step(self, is_committed: Callable[[Actor], bool]) -> None:
+        """Drop the answers; let go of the closed conversations longest unused, but of no uncommitted change."""
+        self._answers.clear()
+        while len(self._closed) > self._closed_max:
+            conversation = next(iter(self._closed))
+            actor = self._house.conversations[conversation]
+            if not is_committed(actor) or self._is_news(conversation):
+                break
+            self._let_go(actor)
+        if self._idle:
+            for contact in [name for name in self._idle if self._is_done(name, is_committed)]:
+                del self._idle[contact]
+
+    def _is_news(self, conversation: str) -> bool:
+        """Whether somebody who watches a list may still have to be told of it."""
+        return bool(len(self._house.watches)) and self._house.wheel.now - self._closed[conversation] <= COALESCE_MS
+
+    def _let_go(self, actor: ConversationActor) -> None:
+        house, record = self._house, actor.record
+        del self._closed[record.id]
+        del house.conversations[record.id]
+        house.views.forget(record.id)
+        contact = house.contacts.get(record.contact or "")
+        if contact is not None:
+            contact.conversations.pop(record.id, None)
+            contact.closed_known.discard(record.channel or "")
+            self.idle(contact.record.id)
+
+    def _is_done(self, name: str, is_committed: Callable[[Actor], bool]) -> bool:
+        """Let go of a contact who is neither online nor in a conversation; False = ask again."""
+        contact = self._house.contacts.get(name)
+        if contact is None or contact.sessions or contact.conversations:
+            return True
+        if not is_committed(contact):
+            return False
+        del self._house.contacts[name]
+        for address in contact.record.addresses:
+            self._house.contact_at.pop(address, None)
+        return True
+
+    def statistics(self) -> dict[str, int]:
+        """How many closed conversations and uncommitted keys are held."""
+        return {"closed_in_memory": len(self._closed), "keys_uncommitted": len(self._keys)}

@@ -1,0 +1,407 @@
+"""From a request to the actor that answers it, and from the settled house to its result.
+
+``begin`` checks who asks and hands the request to its actor; when the turn is quiet ``result`` makes the
+answer. A request about one conversation needs nothing here but its line in ``actors.access.NEEDS``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from actors import watching
+from actors.access import NEEDS, administers, check_relation, check_sight, may_see, may_see_agent
+from actors.agent import AgentActor
+from actors.conversation import check_state
+from actors.deadlines import Rules
+from actors.explain import explain
+from actors.house import House
+from actors.memory import closed_questions, entry_question
+from actors.messages import Delete, Delivered, Do, PutAgent, PutService, Receive, Start, Switch, Update
+from actors.service import ServiceActor
+from actors.summary import summary
+from actors.system import Turn
+from actors.templates import TemplateActor
+from protocol.codec import Call
+from protocol.errors import bad_params, refused
+from protocol.ids import Principal, contact_id, is_printable
+from protocol.objects import OUTSIDE_TYPES
+from protocol.records import (
+    AgentRecord,
+    ContactRecord,
+    ConversationRecord,
+    DeliveryOf,
+    ServiceRecord,
+    TemplateRecord,
+    Timeline,
+)
+from protocol.requests import (
+    AgentName,
+    AgentPut,
+    Agents,
+    AgentWatch,
+    Availability,
+    ConferenceStarted,
+    ConnectorDelivered,
+    ConnectorReceive,
+    ContactName,
+    ContactUpdate,
+    ConversationGet,
+    ConversationItems,
+    ConversationList,
+    ConversationMove,
+    ConversationMoved,
+    ConversationPage,
+    ConversationPresence,
+    ConversationStart,
+    ConversationStarted,
+    ConversationWatch,
+    MessageComment,
+    MessageReact,
+    MessageSend,
+    Nothing,
+    OneConversation,
+    OneEntry,
+    Received,
+    ServiceName,
+    ServicePut,
+    Services,
+    SetAvailability,
+    TemplateName,
+    TemplatePut,
+    Templates,
+    WatchName,
+)
+from protocol.settings import AgentSettings, ServiceSettings, Template, given
+
+if TYPE_CHECKING:
+    from actors.core import Core
+
+
+class Page(Struct, frozen=True):
+    """A result that lacks a page of the timeline."""
+
+    result: ConversationPage
+    question: Timeline
+
+
+def address(call: Call, principal: Principal) -> str:
+    """Whose fault it is if this request's handler fails: the conversation's, if it names one."""
+    named = getattr(call.params, "conversation", None)
+    return f"conversation:{named}" if isinstance(named, str) else principal.address
+
+
+# ---------------------------------------------------------------- begin
+
+
+def begin(core: Core, call: Call, principal: Principal, turn: Turn) -> None:
+    """Check the request and hand it to its actor. Raises RequestError to refuse it."""
+    house, params = core.house, call.params
+    match params:
+        case ConnectorReceive():
+            _receive(core, params, principal, turn)
+        case ConnectorDelivered():
+            _delivered(core, params, principal, turn)
+        case ConversationStart():
+            _start(core, params, principal, turn)
+        case SetAvailability():
+            name = params.agent or (principal.sub if principal.role == "agent" else None)
+            if name is None:
+                raise bad_params("agent", "the agent to switch")
+            turn.send(_agent(house, name, principal, must_administer=True), Switch(params))
+        case AgentPut():
+            put_agent(house, _patched_agent(house, params.agent), turn)
+        case ServicePut():
+            put_service(house, _patched_service(house, params.service), turn)
+        case AgentName():
+            actor = _agent(house, params.agent, principal)
+            if call.method == "agent.delete":
+                turn.send(actor, Delete())
+        case ServiceName():
+            if params.service not in _services(house, principal):
+                raise refused("not_found")
+            if call.method == "service.delete":
+                turn.send(house.services[params.service], Delete())
+        case ContactName() | ContactUpdate():
+            _about_contact(house, params, principal, turn)
+        case TemplatePut() | TemplateName():
+            put_template(house, params, turn)
+        case ConversationPresence():
+            _about_conversation(house, call, principal, turn)
+        case ConversationWatch() | WatchName() | AgentWatch():
+            watching.begin(house, params, principal, turn)
+        case MessageReact() | MessageSend():
+            _about_conversation(house, call, principal, turn)  # first: whether it may be seen at all
+            _check_entry(core, params, principal)
+        case _ if call.method in NEEDS:
+            _about_conversation(house, call, principal, turn)
+
+
+def _about_conversation(house: House, call: Call, principal: Principal, turn: Turn) -> None:
+    actor = house.conversations.get(call.params.conversation)
+    if actor is None:
+        raise refused("not_found")
+    check_sight(house, call.method, actor.record, principal)
+    check_state(call.method, actor.record, principal)
+    check_relation(house, call.method, actor.record, principal)
+    if isinstance(call.params, ConversationPresence):
+        watching.present(house, call.params, principal, turn)
+    elif call.method not in ("conversation.get", "conversation.explain"):
+        turn.send(actor, Do(call.params, principal, call.method))
+
+
+def _check_entry(core: Core, params: MessageReact | MessageSend, principal: Principal) -> None:
+    """What is reacted or replied to must be there to be seen. Raises −32602."""
+    field, seq = ("to", params.to) if isinstance(params, MessageReact) else ("reply_to", params.reply_to)
+    if seq is None:
+        return
+    entries, _ = core.memory.answer(entry_question(params.conversation, seq)) or ((), False)
+    outside = principal.role == "contact"
+    if not entries or entries[-1].seq != seq or (outside and entries[-1].type not in OUTSIDE_TYPES):
+        raise bad_params(field, "the seq of an entry of this conversation")
+
+
+def _about_contact(house: House, params: ContactName | ContactUpdate, principal: Principal, turn: Turn) -> None:
+    """A contact may be seen by itself and with any of its conversations, and changed by their crews. [S4]"""
+    actor = house.contacts.get(params.contact)
+    records = [] if actor is None else [house.conversations[name].record for name in actor.conversations]
+    own = principal.role == "contact" and principal.sub == params.contact
+    seen = own or principal.role == "backend" or any(may_see(house, record, principal) for record in records)
+    if actor is None or not seen:
+        raise refused("not_found")
+    if isinstance(params, ContactUpdate):
+        if principal.role == "agent" and not any(principal.sub in record.crew for record in records):
+            raise refused("not_in_crew")
+        turn.send(actor, Update(params))
+
+
+def check_channel(call: Call, principal: Principal) -> None:
+    """Before anything is looked up: a connector speaks for its channels only. Raises RequestError (forbidden)."""
+    if isinstance(call.params, ConnectorReceive) and call.params.channel not in principal.channels:
+        raise refused("forbidden", "that channel is not in your token")
+
+
+def _receive(core: Core, params: ConnectorReceive, principal: Principal, turn: Turn) -> None:
+    house = core.house
+    for field, text in (("address", params.address), ("external_id", params.external_id)):
+        if not is_printable(text):
+            raise bad_params(field, "text without control characters")
+    place = (params.channel, params.address)
+    contact = house.contact_at.get(place)
+    if contact is None:
+        contact = contact_id(house.seq + 1)
+        record = ContactRecord(id=contact, addresses=(place,))
+        actor = core.contact(contact, turn)
+        actor.record = record
+        house.contact_at[place] = contact
+        turn.undo.append(lambda: house.contact_at.pop(place, None))
+    turn.send(house.contacts[contact], Receive(params))
+
+
+def _delivered(core: Core, params: ConnectorDelivered, principal: Principal, turn: Turn) -> None:
+    house = core.house
+    for name in principal.channels:
+        channel = house.channel(name)
+        if params.entry in channel.pending:
+            turn.send(channel, Delivered(params))
+            return
+    known = core.memory.answer(DeliveryOf(params.entry))
+    if known is None or known.channel not in principal.channels:
+        raise refused("not_found", "no message with that entry went out through your channels")
+    channel = house.channel(known.channel)
+    turn.send(channel, Delivered(params, known))
+
+
+def _start(core: Core, params: ConversationStart, principal: Principal, turn: Turn) -> None:
+    name = principal.sub if principal.role == "contact" else params.contact
+    if name is None:
+        raise bad_params("contact", "whom the conversation is with")
+    if not is_printable(name) or not is_printable(params.channel):
+        raise bad_params("channel", "text without control characters")
+    turn.send(core.contact(name, turn), Start(params, principal))
+
+
+def _agent(house: House, name: str, principal: Principal, *, must_administer: bool = False) -> AgentActor:
+    """An agent one may see. Raises RequestError (not_found, forbidden)."""
+    if name not in house.agents or not may_see_agent(house, name, principal):
+        raise refused("not_found", "there is no such agent, or you may not see it")
+    if must_administer and not administers(house, name, principal):
+        raise refused("forbidden", "only an admin of a service of that agent may switch it")
+    return house.agents[name]
+
+
+def _services(house: House, principal: Principal) -> dict[str, ServiceActor]:
+    return house.services if principal.role == "backend" else house.agents[principal.sub].services
+
+
+# ---------------------------------------------------------------- configuration
+
+
+def _patched_agent(house: House, patch: Any) -> AgentSettings:
+    """The agent as the patch makes it. Raises RequestError (−32602)."""
+    known = house.agents.get(patch.id)
+    settings = AgentSettings(id=patch.id) if known is None else known.record.settings
+    settings = msgspec.structs.replace(settings, **given(patch))
+    _check_id("agent.id", settings.id)
+    _check_classes(house, "agent.capacity", settings.capacity)
+    return settings
+
+
+def _patched_service(house: House, patch: Any) -> ServiceSettings:
+    """The service as the patch makes it. Raises RequestError (−32602)."""
+    known = house.services.get(patch.id)
+    settings = ServiceSettings(id=patch.id) if known is None else known.record.settings
+    settings = msgspec.structs.replace(settings, **given(patch))
+    _check_id("service.id", settings.id)
+    _check_classes(house, "service.max_slots", settings.max_slots)
+    try:
+        Rules(settings)
+    except ValueError as problem:
+        raise bad_params("service.business_hours", str(problem)) from None
+    names = [member.agent for member in settings.members]
+    if len(set(names)) != len(names):
+        raise bad_params("service.members", "each agent once")
+    return settings
+
+
+def _check_id(field: str, name: str) -> None:
+    if not is_printable(name):
+        raise bad_params(field, "text without control characters")
+
+
+def _check_classes(house: House, field: str, by_class: dict[str, int | None]) -> None:
+    for name in by_class:
+        if name not in house.classes:
+            raise bad_params(f"{field}.{name}", "one of " + ", ".join(house.classes))
+
+
+def put_agent(house: House, settings: AgentSettings, turn: Turn) -> None:
+    """Create or change an agent."""
+    if settings.id not in house.agents:
+        position = 1 + max((actor.record.position for actor in house.agents.values()), default=-1)
+        record = AgentRecord(id=settings.id, position=position, settings=settings)
+        actor = house.agents[settings.id] = AgentActor(house, record)
+        turn.spawned(actor)
+        turn.undo.append(lambda: house.agents.pop(settings.id))
+    turn.send(house.agents[settings.id], PutAgent(settings))
+
+
+def put_service(house: House, settings: ServiceSettings, turn: Turn) -> None:
+    """Create or change a service."""
+    if settings.id not in house.services:
+        position = 1 + max((actor.record.position for actor in house.services.values()), default=-1)
+        record = ServiceRecord(id=settings.id, position=position, settings=settings)
+        actor = house.services[settings.id] = ServiceActor(house, record)
+        turn.spawned(actor)
+        turn.undo.append(lambda: house.services.pop(settings.id))
+    turn.send(house.services[settings.id], PutService(settings))
+
+
+def put_template(house: House, params: TemplatePut | TemplateName, turn: Turn) -> None:
+    """Create, change or delete a template. Raises RequestError."""
+    if isinstance(params, TemplateName):
+        if params.template not in house.templates:
+            raise refused("not_found", "there is no such template")
+        actor = house.templates.pop(params.template)
+        turn.undo.append(lambda: house.templates.update({params.template: actor}))
+        turn.change(actor).deleted = True
+        return
+    name, changes = params.template.name, given(params.template)
+    known = house.templates.get(name)
+    if known is None and "text" not in changes:
+        raise bad_params("template.text", "it to be given")
+    if known is None:
+        _check_id("template.name", name)
+        actor = house.templates[name] = TemplateActor(TemplateRecord(id=name, settings=Template(**changes)))
+        turn.spawned(actor)
+        turn.undo.append(lambda: house.templates.pop(name))
+    else:
+        record = turn.change(known)
+        record.settings = msgspec.structs.replace(record.settings, **changes)
+
+
+# ---------------------------------------------------------------- result
+
+
+def result(core: Core, call: Call, principal: Principal, turn: Turn) -> Any:
+    """The answer, from the house as it is when the turn is quiet."""
+    house, params = core.house, call.params
+    match params:
+        case ConversationGet():
+            return _page(house, params, principal, turn.now)
+        case ConversationList():
+            return _items(core, params, principal, turn.now)
+        case MessageSend() | MessageComment() | MessageReact():
+            return OneEntry(turn.answer)
+        case ConversationMove():
+            moved, stub = (house.conversations[name].record for name in (params.conversation, turn.about))
+            return ConversationMoved(summary(house, moved, turn.now), summary(house, stub, turn.now))
+        case ConversationPresence() | ConversationWatch() | WatchName() | AgentWatch():
+            return turn.answer
+        case ConnectorReceive():
+            record = house.conversations[turn.about].record
+            return Received(summary(house, record, turn.now), turn.answer)
+        case ConversationStart():
+            name, continued = turn.about
+            outside = principal.role == "contact"
+            record = house.conversations[name].record
+            return ConversationStarted(summary(house, record, turn.now, outside=outside), continued)
+        case _ if call.method == "conversation.explain":
+            return explain(house, house.conversations[params.conversation].record)
+        case _ if call.method == "conference.start":
+            return ConferenceStarted(turn.answer, turn.answer.url)
+        case _ if call.method in NEEDS:
+            record = house.conversations[params.conversation].record
+            return OneConversation(summary(house, record, turn.now, outside=principal.role == "contact"))
+    return _settings(house, call, principal, turn)
+
+
+def _settings(house: House, call: Call, principal: Principal, turn: Turn) -> Any:
+    """The answers about services and agents."""
+    params = call.params
+    match params:
+        case ServicePut():
+            return house.services[params.service.id].record.settings
+        case ServiceName() if call.method == "service.get":
+            return house.services[params.service].record.settings
+        case ContactName() | ContactUpdate():
+            return house.contacts[params.contact].view()
+        case TemplatePut():
+            return house.templates[params.template.name].record.settings
+        case AgentPut():
+            return house.agents[params.agent.id].view()
+        case AgentName() if call.method == "agent.get":
+            return house.agents[params.agent].view()
+        case SetAvailability():
+            return Availability(house.agents[params.agent or principal.sub].availability())
+    match call.method:
+        case "service.list":
+            return Services(tuple(actor.record.settings for actor in _services(house, principal).values()))
+        case "agent.list":
+            seen = (actor for name, actor in house.agents.items() if may_see_agent(house, name, principal))
+            return Agents(tuple(actor.view() for actor in seen))
+        case "template.list":
+            return Templates(tuple(house.templates[name].record.settings for name in sorted(house.templates)))
+        case "agent.unwatch":
+            house.agent_watches.end(turn.session)
+    return Nothing()
+
+
+def _page(house: House, params: ConversationGet, principal: Principal, now: int) -> Page | ConversationPage:
+    outside = principal.role == "contact"
+    record = house.conversations[params.conversation].record
+    page = ConversationPage(summary(house, record, now, outside=outside), (), False)
+    if params.limit == 0:
+        return page
+    types = OUTSIDE_TYPES if outside else None
+    question = Timeline(record.id, up_to=house.seq, limit=params.limit, before=params.before, types=types)
+    return Page(page, question)
+
+
+def _items(core: Core, params: ConversationList, principal: Principal, now: int) -> ConversationItems:
+    closed: list[ConversationRecord] = []
+    for question in closed_questions(core.house, params, principal):
+        closed.extend(core.memory.answer(question) or ())
+    return core.house.views.page(params, principal, now, closed)

@@ -1,0 +1,77 @@
+"""What every part of a conversation stands on: its record, its timeline, its one timer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actors import deadlines
+from actors.deadlines import Rules
+from actors.house import House
+from actors.system import Actor, Turn
+from actors.wheel import Timer
+from protocol.ids import Principal
+from protocol.objects import By, Entry
+from protocol.records import ConversationRecord
+from protocol.settings import ServiceSettings
+
+NO_SERVICE = Rules(ServiceSettings(id="-", escalation=(), auto_close_after=None))
+
+
+def by_whom(principal: Principal) -> By:
+    """The author of an entry."""
+    assert principal.role != "connector"
+    return By(principal.role, principal.sub)
+
+
+class TimelineActor(Actor):
+    """A conversation's record, which is all of its state; the timer is armed from it."""
+
+    __slots__ = ("_house", "record", "timer")
+    record: ConversationRecord
+
+    def __init__(self, house: House, record: ConversationRecord) -> None:
+        super().__init__()
+        self._house = house
+        self.record = record
+        self.timer = Timer(self)
+
+    def settle(self, turn: Turn) -> None:
+        """Arm the timer for the earliest deadline."""
+        self.arm()
+
+    def arm(self) -> None:
+        """Bring the timer in line with the record."""
+        due = deadlines.earliest(self.deadlines())
+        if due is None:
+            self._house.wheel.cancel(self.timer)
+            return
+        self.timer.kind = due[1]
+        if not self.timer.armed or self.timer.deadline != due[0]:
+            self._house.wheel.arm(self.timer, due[0])
+
+    def earliest(self) -> int | None:
+        """When the timer must fire next, or None."""
+        due = deadlines.earliest(self.deadlines())
+        return None if due is None else due[0]
+
+    def deadlines(self) -> list[deadlines.Deadline]:
+        """Every deadline that is now armed."""
+        return deadlines.deadlines(self.record, self.rules)
+
+    @property
+    def rules(self) -> Rules:
+        """The rules of its service."""
+        service = self._house.services.get(self.record.service or "")
+        return NO_SERVICE if service is None else service.rules
+
+    @property
+    def settings(self) -> ServiceSettings:
+        """The settings of its service."""
+        return self.rules.settings
+
+    @property
+    def _has_service(self) -> bool:
+        return self.record.service in self._house.services
+
+    def _note(self, turn: Turn, kind: str, by: By, **fields: Any) -> Entry:
+        return self._house.note(turn, self.record, kind, by, **fields)

@@ -1,0 +1,358 @@
+"""Lists of conversations from indexes: views, filters, counts, pages. [behaviour §6]
+
+Live conversations stand in *cells*, one for each service, channel and (where grabbed ones are hidden) owner; a
+cell keeps the ids of each status sorted. An agent's list is the sum of a few cells: counts are lengths, a page is a
+merge of their ends, so neither looks at more conversations than it shows. Ids sort by birth.
+
+Cost: a page O(cells · log n + limit), counts O(cells · statuses); a change O(log n). Filters by tag, by the contact's
+name and the order by wait look at every conversation of the cells: O(n). Closed ones come from the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from heapq import merge
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
+from sortedcontainers import SortedList
+
+from actors.access import may_see
+from actors.summary import needs, summary
+from protocol.ids import Principal
+from protocol.objects import Conversation
+from protocol.records import ConversationRecord
+from protocol.requests import STATUSES, ConversationItems, ConversationList, Filters
+
+if TYPE_CHECKING:
+    from actors.house import House
+
+LIVE = ("open", "snoozed")
+EVERY = "every"  # all live ones of a cell
+OUTSIDE = frozenset({EVERY, "online"})  # of the statuses; the others are the house's own business
+Kept = Callable[[ConversationRecord], bool]
+
+
+class Place(Struct, frozen=True):
+    """Where a conversation stands in the lists: its cell and its statuses."""
+
+    service: str | None
+    channel: str | None
+    owner: str | None
+    statuses: frozenset[str]
+
+
+class Cell:
+    """The live conversations of one service, channel and owner, by status."""
+
+    __slots__ = ("_ids",)
+
+    def __init__(self) -> None:
+        self._ids: dict[str, SortedList[str]] = {}
+
+    def ids(self, status: str) -> SortedList[str]:
+        """Those in a status, sorted."""
+        if status not in self._ids:
+            self._ids[status] = SortedList()
+        return self._ids[status]
+
+    def count(self, status: str) -> int:
+        """How many are in a status."""
+        found = self._ids.get(status)
+        return 0 if found is None else len(found)
+
+
+class Views:
+    """The indexes of all lists."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything; the records are told anew."""
+        self._cells: dict[str | None, dict[tuple[str | None, str | None], Cell]] = {}
+        self._crews: dict[str, dict[str, None]] = {}
+        self.places: dict[str, Place] = {}
+        self._in_crews: dict[str, tuple[str, ...]] = {}
+
+    # ------------------------------------------------------------ keeping
+
+    def put(self, record: ConversationRecord) -> tuple[Place | None, Place]:
+        """Bring the indexes in line with a record. Returns where it stood and where it stands."""
+        old, new = self.places.get(record.id), self._place(record)
+        if old != new:
+            self._take_out(record.id, old)
+            self._put_in(record.id, new)
+            self.places[record.id] = new
+        self._put_crew(record)
+        return old, new
+
+    def forget(self, conversation: str) -> None:
+        """A closed conversation leaves memory."""
+        self._take_out(conversation, self.places.pop(conversation, None))
+
+    def _place(self, record: ConversationRecord) -> Place:
+        service = self._house.services.get(record.service or "")
+        hidden = service is not None and service.record.settings.mode == "grab"
+        statuses = frozenset(self.statuses(record))
+        return Place(record.service, record.channel, record.owner if hidden else None, statuses)
+
+    def statuses(self, record: ConversationRecord) -> Iterator[str]:
+        """Every status that holds for a conversation. [behaviour §5]"""
+        if record.state in LIVE:
+            yield EVERY
+        if record.state in ("snoozed", "closed"):
+            yield record.state
+        match needs(record):
+            case "rep":
+                yield "rep_needed"
+            case "reply":
+                yield "pending"
+        if record.lateness is not None:
+            yield record.lateness
+        contact = self._house.contacts.get(record.contact or "")
+        if record.state in LIVE and record.channel_class == "chat" and contact is not None and contact.sessions:
+            yield "online"
+
+    def _put_in(self, conversation: str, place: Place) -> None:
+        if EVERY in place.statuses:
+            cells = self._cells.setdefault(place.service, {})
+            cell = cells.setdefault((place.channel, place.owner), Cell())
+            for status in place.statuses:
+                cell.ids(status).add(conversation)
+
+    def _take_out(self, conversation: str, place: Place | None) -> None:
+        if place is not None and EVERY in place.statuses:
+            cell = self._cells[place.service][place.channel, place.owner]
+            for status in place.statuses:
+                cell.ids(status).remove(conversation)
+            if not cell.count(EVERY):
+                del self._cells[place.service][place.channel, place.owner]
+
+    def _put_crew(self, record: ConversationRecord) -> None:
+        new = record.crew if record.state in LIVE else ()
+        old = self._in_crews.get(record.id, ())
+        if new == old:
+            return
+        for agent in old:
+            self._crews[agent].pop(record.id, None)
+        for agent in new:
+            self._crews.setdefault(agent, {})[record.id] = None
+        self._in_crews[record.id] = new
+        if not new:
+            del self._in_crews[record.id]
+
+    # ------------------------------------------------------------ asking
+
+    def page(
+        self, params: ConversationList, principal: Principal, now: int, closed: Iterable[ConversationRecord]
+    ) -> ConversationItems:
+        """One page and the counts under the other filters. ``closed``: what the store has of them, if asked for."""
+        if principal.role == "contact" and params.sort == "waiting":
+            params = structs.replace(params, sort="oldest")  # how long it has waited is not for contacts
+        wanted = wanted_of(params)
+        kept = self._kept(params, principal)
+        done = self._closed(params, principal, closed) if "closed" in wanted else []
+        if self._is_plain(params, principal):
+            counts, ids = self._plain(params, principal, wanted)
+        else:
+            counts, ids = self._scanned(params, principal, wanted, kept)
+        counts["closed"] = len(done)
+        if "closed" not in wanted:
+            del counts["closed"]
+        after = islice(self._from_cursor(params, self._ordered(params, principal, ids, done)), params.limit + 1)
+        found = list(after)
+        items = tuple(self._item(record, principal, now) for record in found[: params.limit])
+        cursor = _key(params, found[params.limit - 1]) if len(found) > params.limit else None
+        return ConversationItems(items, counts, cursor)
+
+    def _is_plain(self, params: ConversationList, principal: Principal) -> bool:
+        """Whether cells alone answer it."""
+        filtered = params.tag is not None or params.search is not None or params.contact is not None
+        return params.view == "all" and principal.role != "contact" and not filtered and params.sort != "waiting"
+
+    def _plain(
+        self, params: ConversationList, principal: Principal, wanted: set[str]
+    ) -> tuple[dict[str, int], Iterator[str]]:
+        cells = list(self._cells_for(params, principal))
+        outside = list(self._outside(params, principal))
+        counts: dict[str, int] = {status: sum(cell.count(status) for cell in cells) for status in STATUSES}
+        for name in outside:
+            for status in self.places[name].statuses & counts.keys():
+                counts[status] += 1
+        statuses = wanted - {"closed"} if wanted else {EVERY}
+        shown = [name for name in outside if self.places[name].statuses & statuses]
+        backwards = params.sort == "newest"
+        lists = [self._end(cell.ids(status), params) for cell in cells for status in sorted(statuses)]
+        lists.append(iter(sorted(shown, reverse=backwards)))
+        return counts, _without_repeats(merge(*lists, reverse=backwards))
+
+    def _end(self, ids: SortedList[str], params: ConversationList) -> Iterator[str]:
+        """A sorted list from the cursor on, in the wanted direction."""
+        if params.sort == "newest":
+            found: Iterator[str] = ids.irange(maximum=params.cursor, inclusive=(True, False), reverse=True)
+        else:
+            found = ids.irange(minimum=params.cursor, inclusive=(False, True))
+        return found
+
+    def _scanned(
+        self, params: ConversationList, principal: Principal, wanted: set[str], kept: Kept
+    ) -> tuple[dict[str, int], Iterator[str]]:
+        counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
+        statuses = wanted - {"closed"} if wanted else {EVERY}
+        shown = []
+        for name in dict.fromkeys(self._candidates(params, principal)):
+            holds = self.places[name].statuses
+            if EVERY in holds and kept(self._record(name)):
+                holds = holds & OUTSIDE if principal.role == "contact" else holds
+                for status in holds & counts.keys():
+                    counts[status] += 1
+                if holds & statuses:
+                    shown.append(name)
+        return counts, iter(shown)
+
+    def _candidates(self, params: ConversationList, principal: Principal) -> Iterable[str]:
+        """Whatever may be in a list that cells alone do not answer."""
+        if params.view != "all":
+            return tuple(self._crews.get(principal.sub, ()))
+        contact = principal.sub if principal.role == "contact" else params.contact
+        if contact is not None:
+            actor = self._house.contacts.get(contact)
+            return () if actor is None else tuple(actor.conversations)
+        inside = (name for cell in self._cells_for(params, principal) for name in cell.ids(EVERY))
+        return (*inside, *self._outside(params, principal))
+
+    def _cells_for(self, params: Filters, principal: Principal) -> Iterator[Cell]:
+        """The cells that somebody of the house may see under the filters."""
+        house = self._house
+        mine = house.agents[principal.sub].services if principal.role == "agent" else self._cells
+        for service in mine if params.service is None else (params.service,) if params.service in mine else ():
+            role = "admin" if principal.role != "agent" else house.services[service or ""].members[principal.sub].role
+            for (channel, owner), cell in self._cells.get(service, {}).items():
+                if params.channels and channel not in params.channels:
+                    continue
+                if role == "admin" or owner in (None, principal.sub):
+                    yield cell
+
+    def _outside(self, params: ConversationList, principal: Principal) -> Iterator[str]:
+        """An agent's conversations that stand in no cell it sees: of other services, or joined though grabbed."""
+        if principal.role != "agent":
+            return
+        services = self._house.agents[principal.sub].services
+        for name in self._crews.get(principal.sub, ()):
+            place = self.places[name]
+            service = services.get(place.service or "")
+            seen = service is not None and (
+                place.owner in (None, principal.sub) or service.members[principal.sub].role == "admin"
+            )
+            if not seen and passes_place(params, place):
+                yield name
+
+    def _closed(
+        self, params: ConversationList, principal: Principal, closed: Iterable[ConversationRecord]
+    ) -> list[ConversationRecord]:
+        """Closed ones from the store, and those in memory that may be newer than it."""
+        house, kept = self._house, self._kept(params, principal)
+        records = {record.id: record for record in closed}
+        for actor in house.conversations.values():
+            if actor.record.id in records or actor.record.state == "closed":
+                records[actor.record.id] = actor.record
+        return [record for record in records.values() if record.state == "closed" and kept(record)]
+
+    def _kept(self, params: Filters, principal: Principal) -> Kept:
+        """Whether a conversation is in a list, its status aside."""
+        return lambda record: passes(self._house, params, principal, record)
+
+    # ------------------------------------------------------------ order
+
+    def _record(self, name: str) -> ConversationRecord:
+        return self._house.conversations[name].record
+
+    def _ordered(
+        self, params: ConversationList, principal: Principal, ids: Iterator[str], done: list[ConversationRecord]
+    ) -> Iterator[ConversationRecord]:
+        backwards = params.sort == "newest"
+        live = (self._record(name) for name in ids)
+        if self._is_plain(params, principal):  # sorted already
+            late = sorted(done, key=lambda record: record.id, reverse=backwards)
+            return merge(live, late, key=lambda record: record.id, reverse=backwards)
+        return iter(sorted((*live, *done), key=lambda record: _key(params, record), reverse=backwards))
+
+    def _from_cursor(
+        self, params: ConversationList, records: Iterator[ConversationRecord]
+    ) -> Iterator[ConversationRecord]:
+        cursor = params.cursor
+        if cursor is None:
+            return records
+        if params.sort == "newest":
+            return (record for record in records if _key(params, record) < cursor)
+        return (record for record in records if _key(params, record) > cursor)
+
+    def _item(self, record: ConversationRecord, principal: Principal, now: int) -> Conversation:
+        return summary(self._house, record, now, outside=principal.role == "contact")
+
+
+def wanted_of(params: Filters) -> set[str]:
+    """The statuses that a filter asks for; empty = all but closed ones."""
+    return {params.status} if isinstance(params.status, str) else set(params.status)
+
+
+def passes_place(params: Filters, place: Place) -> bool:
+    """The filters that the place alone decides."""
+    if params.service is not None and place.service != params.service:
+        return False
+    return not params.channels or place.channel in params.channels
+
+
+def passes(house: House, params: Filters, principal: Principal, record: ConversationRecord) -> bool:
+    """Whether somebody may see a conversation and it is in the list, its status aside."""
+    if not may_see(house, record, principal) or record.state == "moved":
+        return False
+    if principal.role == "contact" and (params.view != "all" or params.tag is not None):
+        return False  # crews and tags are the house's own business
+    if params.view == "mine" and record.assignee != principal.sub:
+        return False
+    if params.view == "joined" and principal.sub not in record.crew:
+        return False
+    if params.service is not None and record.service != params.service:
+        return False
+    if params.channels and record.channel not in params.channels:
+        return False
+    if params.contact is not None and record.contact != params.contact:
+        return False
+    return _passes_text(house, params, record)
+
+
+def _passes_text(house: House, params: Filters, record: ConversationRecord) -> bool:
+    contact = house.contacts.get(record.contact or "")
+    about = None if contact is None else contact.record
+    if params.tag is not None:
+        service = house.services.get(record.service or "")
+        tags = {*record.tags, "" if about is None else about.company}
+        if service is not None:
+            tags.add(service.record.settings.name or service.record.id)
+        if params.tag not in tags:
+            return False
+    if params.search is None:
+        return True
+    name = "" if about is None or about.name is None else about.name
+    return params.search.casefold() in name.casefold()
+
+
+def _key(params: ConversationList, record: ConversationRecord) -> str:
+    """What a list is sorted by, as text: also its cursor."""
+    if params.sort != "waiting":
+        return record.id
+    since = "-" * 16 if record.waiting_since is None else f"{record.waiting_since:016d}"
+    return f"{'1' if record.waiting_since is None else '0'}{since}{record.id}"
+
+
+def _without_repeats(ids: Iterator[str]) -> Iterator[str]:
+    """A conversation in two wanted statuses comes twice in a row: once is enough."""
+    last = None
+    for name in ids:
+        if name != last:
+            yield name
+        last = name

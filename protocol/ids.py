@@ -1,0 +1,49 @@
+"""Who and what is meant: principals, their addresses, and ids made from sequence numbers.
+
+Ids are opaque strings. Those the house makes are counters in fixed-width hexadecimal, so that their
+text order is their order of birth and the same inputs give the same ids.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Role = Literal["agent", "contact", "connector", "backend"]
+ROLES: tuple[Role, ...] = ("agent", "contact", "connector", "backend")
+
+Id = Annotated[str, Meta(min_length=1, max_length=200, description="an opaque id")]
+Name = Annotated[str, Meta(max_length=200)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Seq = Annotated[int, Meta(ge=0, le=2**53, description="a sequence number of the workspace's timeline")]
+
+
+class Principal(Struct, frozen=True):
+    """Somebody whose token was checked. ``channels`` is for connectors, ``name`` and ``email`` for contacts."""
+
+    role: Role
+    sub: str
+    channels: tuple[str, ...] = ()
+    name: str | None = None
+    email: str | None = None
+
+    @property
+    def address(self) -> str:
+        """Where notices for all sessions of this principal go: ``agent:ana``."""
+        return f"{self.role}:{self.sub}"
+
+
+def conversation_id(seq: int) -> str:
+    """The id of the conversation whose first entry has this seq; text order is order of birth."""
+    return f"c{seq:012x}"
+
+
+def contact_id(seq: int) -> str:
+    """The id of a contact first heard of through a connector, by the seq of the entry it led to."""
+    return f"p{seq:012x}"
+
+
+def is_printable(text: str) -> bool:
+    """True if the text has no control characters: what ids, channels and addresses must be."""
+    return not any(character < " " or character == "\x7f" for character in text)

@@ -1,0 +1,260 @@
+"""What is remembered: the durable state of every actor, as the core hands it to the store.
+
+An actor's record *is* its durable state: the core changes its fields, never their values in place (they
+are immutable), so a shallow copy is a snapshot. The store writes a field a column (tuples and dicts as
+JSON). Everything else an actor holds (queues, indexes, timers, used slots) is derived from records.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from protocol.objects import Entry, State
+from protocol.settings import AgentSettings, ServiceSettings, Template
+
+
+class ConversationRecord(Struct, kw_only=True):
+    """A conversation. Times are ticks (ms)."""
+
+    id: str
+    service: str | None = None
+    channel: str | None = None
+    channel_class: str | None = None
+    contact: str | None = None
+    address: str | None = None  # where messages out go, through the channel's connector
+    begun_service: str | None = None  # a message that names this service finds it even after a transfer
+    begun_agent: str | None = None  # begun with a named agent
+    name: str | None = None
+    description: str | None = None
+    state: State = "open"
+    assignee: str | None = None
+    assigned_at: int | None = None
+    crew: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()  # those of the crew who stay when an assignment ends
+    queued: bool = False
+    age_since: int = 0  # the age in the queue
+    need: str = "new"  # why it needs an agent: the reason of the assignment to come
+    routed: bool = True  # while queued: the house gives it to an agent; False = somebody is to take it
+    offered_at: int | None = None  # offers stand since then
+    preview: str | None = None  # how the contact's last message begins
+    owner: str | None = None  # whose it is in grab mode: others neither see nor join it
+    priority: int = 0
+    skills: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    paused: tuple[tuple[str, int], ...] = ()  # (agent, until): no candidate before then
+    waiting_since: int | None = None  # the oldest unanswered contact message
+    lateness: Literal["soon", "overdue"] | None = None
+    ladder_fired: int = 0  # rungs fired in this waiting episode
+    managers_added: bool = False
+    reply_due: int | None = None  # when a pushed conversation is taken from an agent who is silent
+    snoozed_until: int | None = None
+    snoozed_by: str | None = None
+    created_at: int = 0
+    stirred_at: int = 0  # latest of creation, waking, reopening: where auto-close counts from
+    last_contact_message_at: int | None = None
+    last_agent_message_at: int | None = None
+    closed_at: int | None = None
+    moved_to: str | None = None  # a stub's: the service where the conversation is now
+    last_seq: int = 0
+
+
+class AgentRecord(Struct, kw_only=True):
+    """An agent: what the operator configured, the switches, the idle clocks, and whether anybody is there."""
+
+    id: str
+    position: int  # configuration order
+    settings: AgentSettings
+    switched_on: tuple[str, ...] = ()
+    assigned_last: dict[str, int] = {}  # class -> tick of the last assignment
+    live: bool = False
+    lost_at: int | None = None  # when the last session ended
+    grace_done: int = 0  # graces due up to this tick have been dealt with
+    deleted: bool = False
+
+
+class ServiceRecord(Struct, kw_only=True):
+    """A service: its settings and where round robin stands."""
+
+    id: str
+    position: int  # configuration order
+    settings: ServiceSettings
+    picked_last: str | None = None
+    deleted: bool = False
+
+
+class ContactRecord(Struct, kw_only=True):
+    """A person outside, known by (channel, address) pairs."""
+
+    id: str
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    company: str | None = None
+    location: str | None = None
+    custom: dict[str, Any] = {}
+    addresses: tuple[tuple[str, str], ...] = ()
+    last_active: int | None = None
+    last_agent: str | None = None
+
+
+class EntryRecord(Struct, frozen=True, kw_only=True):
+    """A timeline entry and to whom it was told live: what a resuming client gets is exactly that."""
+
+    entry: Entry
+    audience: tuple[str, ...]
+
+
+class KeyRecord(Struct, frozen=True, kw_only=True):
+    """The first answer to a request that carried a key; ``expires_at`` None = never forgotten."""
+
+    owner: str
+    key: str
+    digest: str
+    answer: bytes
+    expires_at: int | None
+
+
+class DeliveryRecord(Struct, frozen=True, kw_only=True):
+    """A message on its way out through a connector; ``pending`` until the connector acknowledges it."""
+
+    seq: int
+    conversation: str
+    channel: str
+    address: str
+    status: Literal["pending", "sent", "delivered", "read", "failed"] = "pending"
+    error: str | None = None
+
+
+class TemplateRecord(Struct, kw_only=True):
+    """A template."""
+
+    id: str
+    settings: Template
+    deleted: bool = False
+
+
+class WebhookRecord(Struct, kw_only=True):
+    """A call to an operator's URL, repeated until it is taken. ``id`` is the seq of the entry that caused it."""
+
+    id: int
+    conversation: str
+    url: str
+    body: str
+    attempts: int = 0
+    next_at: int = 0  # the tick of the next attempt
+    status: Literal["pending", "done", "failed"] = "pending"
+
+
+Record = (
+    ConversationRecord | AgentRecord | ServiceRecord | ContactRecord | DeliveryRecord | TemplateRecord | WebhookRecord
+)
+
+
+class Batch(Struct, frozen=True):
+    """All facts of one step, written in one transaction or not at all; each record once, as it is at the end."""
+
+    entries: tuple[EntryRecord, ...] = ()
+    records: tuple[Record, ...] = ()
+    keys: tuple[KeyRecord, ...] = ()
+
+    def __bool__(self) -> bool:
+        """False if there is nothing to write."""
+        return bool(self.entries or self.records or self.keys)
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """What start-up needs: everything live. Closed conversations stay in the store until somebody asks."""
+
+    services: tuple[ServiceRecord, ...] = ()  # by position
+    agents: tuple[AgentRecord, ...] = ()  # by position
+    conversations: tuple[ConversationRecord, ...] = ()  # open and snoozed, by id
+    contacts: tuple[ContactRecord, ...] = ()  # of these conversations, by id
+    deliveries: tuple[tuple[DeliveryRecord, Entry], ...] = ()  # pending, by seq
+    templates: tuple[TemplateRecord, ...] = ()  # by name
+    webhooks: tuple[WebhookRecord, ...] = ()  # pending, by id
+    last_seq: int = 0
+
+
+# ---------------------------------------------------------------- questions to the store
+
+
+class ConversationById(Struct, frozen=True):
+    """Answer: ConversationRecord | None."""
+
+    id: str
+
+
+class ContactById(Struct, frozen=True):
+    """Answer: ContactRecord | None."""
+
+    id: str
+
+
+class ContactByAddress(Struct, frozen=True):
+    """Answer: ContactRecord | None."""
+
+    channel: str
+    address: str
+
+
+class ClosedOf(Struct, frozen=True):
+    """Answer: tuple[ConversationRecord, ...], the contact's closed conversations on a channel.
+
+    The latest (greatest last_seq) first, at most ``limit``.
+    """
+
+    contact: str
+    channel: str | None  # None = on all
+    limit: int = 100
+
+
+class KeyOf(Struct, frozen=True):
+    """Answer: KeyRecord | None; expired ones may still be given."""
+
+    owner: str
+    key: str
+
+
+class DeliveryOf(Struct, frozen=True):
+    """Answer: DeliveryRecord | None."""
+
+    seq: int
+
+
+class Timeline(Struct, frozen=True):
+    """Answer: (tuple[Entry, ...] oldest first, more: bool).
+
+    The newest ``limit`` entries with ``seq`` < ``before`` (None = no bound) and <= ``up_to``; ``more`` says
+    that older ones exist. ``types`` None = all types.
+    """
+
+    conversation: str
+    up_to: int
+    limit: int
+    before: int | None = None
+    types: frozenset[str] | None = None
+
+
+class Missed(Struct, frozen=True):
+    """Answer: tuple[Entry, ...], what this address was told with ``since`` < seq <= ``up_to``, oldest first."""
+
+    address: str
+    since: int
+    up_to: int
+
+
+class ClosedIn(Struct, frozen=True):
+    """Answer: tuple[ConversationRecord, ...], closed conversations, latest (greatest last_seq) first.
+
+    ``services`` None = all, including those without a service.
+    """
+
+    services: tuple[str, ...] | None
+    limit: int
+
+
+Question = (
+    ConversationById | ContactById | ContactByAddress | ClosedOf | KeyOf | DeliveryOf | Timeline | Missed | ClosedIn
+)

@@ -1,0 +1,542 @@
+"""Every method of the protocol: its params, its result, its sentence. [protocol §4]
+
+``METHODS`` is the one table: the codec decodes from it, the core dispatches by it, the OpenRPC document is
+generated from it. A new method is a params struct, a result struct and a line.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from protocol.ids import Count, Id, Name, Role, Seq
+from protocol.objects import Agent, Colour, Contact, Conversation, Entry, Explanation
+from protocol.settings import AgentPatch, Priority, ServicePatch, ServiceSettings, Template, TemplatePatch
+from protocol.times import Duration, Moment
+
+Key = Annotated[str, Meta(min_length=1, max_length=64, description="repeating a request with its key does it once")]
+Custom = str | bool | Annotated[int, Meta(ge=-(2**53), le=2**53)] | float | None
+Limit = Annotated[int, Meta(ge=1, le=500)]
+Status = Literal["online", "rep_needed", "pending", "soon", "overdue", "snoozed", "closed"]
+View = Literal["all", "joined", "mine"]
+STATUSES: tuple[Status, ...] = ("online", "rep_needed", "pending", "soon", "overdue", "snoozed", "closed")
+
+
+class Params(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What all params have: the idempotency key."""
+
+    key: Key | None = None
+
+
+class Nothing(Struct, frozen=True):
+    """An empty result."""
+
+
+# ---------------------------------------------------------------- session
+
+
+class SessionOpen(Params, frozen=True):
+    """``since``: the last seq the client saw; ``batch``: it takes arrays."""
+
+    token: str | None = None
+    since: Seq | None = None
+    batch: bool = False
+
+
+class SessionLimits(Struct, frozen=True):
+    """What a client may send."""
+
+    frame_bytes: int
+    batch: int
+    requests_per_s: int
+
+
+class SessionOpened(Struct, frozen=True, kw_only=True):
+    """The session as the server sees it; ``resync``: too much was missed, read afresh."""
+
+    session: str
+    workspace: str
+    sub: str
+    role: Role
+    seq: int
+    now: Moment
+    heartbeat_s: int
+    limits: SessionLimits
+    resync: bool = False
+
+
+class SessionRefresh(Params, frozen=True):
+    """A new token for the same principal."""
+
+    token: str
+
+
+class SessionRefreshed(Struct, frozen=True):
+    """Until when the session now lasts; null = without end."""
+
+    expires: Moment | None
+
+
+class SessionClose(Params, frozen=True):
+    """End the session."""
+
+
+# ---------------------------------------------------------------- configuration
+
+
+class ServicePut(Params, frozen=True):
+    """Create or change a service."""
+
+    service: ServicePatch
+
+
+class ServiceName(Params, frozen=True):
+    """Which service."""
+
+    service: Id
+
+
+class ServiceList(Params, frozen=True):
+    """No params."""
+
+
+class Services(Struct, frozen=True):
+    """In configuration order."""
+
+    services: tuple[ServiceSettings, ...]
+
+
+class AgentPut(Params, frozen=True):
+    """Create or change an agent."""
+
+    agent: AgentPatch
+
+
+class AgentName(Params, frozen=True):
+    """Which agent."""
+
+    agent: Id
+
+
+class AgentList(Params, frozen=True):
+    """No params."""
+
+
+class Agents(Struct, frozen=True):
+    """In configuration order."""
+
+    agents: tuple[Agent, ...]
+
+
+class SetAvailability(Params, frozen=True):
+    """``class`` absent = every class; ``agent`` is for the backend and admins."""
+
+    available: bool
+    agent: Id | None = None
+    channel_class: Id | None = msgspec.field(default=None, name="class")
+
+
+class Availability(Struct, frozen=True):
+    """The colour of each class."""
+
+    availability: dict[str, Colour]
+
+
+# ---------------------------------------------------------------- conversations
+
+
+class ContactDetails(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a connector knows of a contact."""
+
+    name: Name | None = None
+    email: Annotated[str, Meta(max_length=320)] | None = None
+    phone: Name | None = None
+    company: Name | None = None
+    location: Name | None = None
+
+
+class ConversationStart(Params, frozen=True):
+    """A contact begins with a service or a named agent; agents and the backend name the ``contact``."""
+
+    channel: Id = "web"
+    service: Id | None = None
+    agent: Id | None = None
+    contact: Id | None = None
+    text: str | None = None
+    name: Name | None = None
+    skills: tuple[Id, ...] = ()
+    priority: Priority = 0
+
+
+class ConversationStarted(Struct, frozen=True):
+    """``continued``: an earlier conversation goes on."""
+
+    conversation: Conversation
+    continued: bool
+
+
+class ConversationName(Params, frozen=True):
+    """Which conversation."""
+
+    conversation: Id
+
+
+class ConversationGet(Params, frozen=True):
+    """The newest ``limit`` entries with a seq below ``before``."""
+
+    conversation: Id
+    before: Seq | None = None
+    limit: Annotated[int, Meta(ge=0, le=500)] = 50
+
+
+class ConversationPage(Struct, frozen=True):
+    """The summary and a page of the timeline, oldest first; ``more``: older entries exist."""
+
+    conversation: Conversation
+    entries: tuple[Entry, ...]
+    more: bool
+
+
+class Filters(Params, frozen=True):
+    """What a list shows; without ``status`` no closed ones. ``search`` looks in the contact's name."""
+
+    view: View = "all"
+    service: Id | None = None
+    status: Status | tuple[Status, ...] = ()
+    channels: tuple[Id, ...] = ()
+    tag: Name | None = None
+    search: Name | None = None
+    contact: Id | None = None
+
+
+class ConversationList(Filters, frozen=True):
+    """A page of a list; ``waiting`` sorts those first who have waited longest for an answer."""
+
+    sort: Literal["newest", "oldest", "waiting"] = "newest"
+    cursor: Id | None = None
+    limit: Limit = 50
+
+
+class ConversationWatch(Filters, frozen=True):
+    """Be told what enters, changes in and leaves a list."""
+
+
+class WatchName(Params, frozen=True):
+    """Which watch."""
+
+    watch: Id
+
+
+class AgentWatch(Params, frozen=True):
+    """Be told of changes of agents, of all one may see or of those in these services."""
+
+    services: tuple[Id, ...] | None = None
+
+
+class AgentUnwatch(Params, frozen=True):
+    """No longer."""
+
+
+class ContactName(Params, frozen=True):
+    """Which contact."""
+
+    contact: Id
+
+
+class ContactUpdate(Params, frozen=True):
+    """What is given replaces, what is not given stays."""
+
+    contact: Id
+    name: Name | None = None
+    email: Annotated[str, Meta(max_length=320)] | None = None
+    phone: Name | None = None
+    company: Name | None = None
+    custom: dict[Name, Custom] | None = None
+
+
+class TemplatePut(Params, frozen=True):
+    """Create or change a template."""
+
+    template: TemplatePatch
+
+
+class TemplateName(Params, frozen=True):
+    """Which template."""
+
+    template: Id
+
+
+class TemplateList(Params, frozen=True):
+    """No params."""
+
+
+class Templates(Struct, frozen=True):
+    """By name."""
+
+    templates: tuple[Template, ...]
+
+
+class OneWatch(Struct, frozen=True):
+    """The watch's id."""
+
+    watch: str
+
+
+class ConferenceStarted(Struct, frozen=True):
+    """The entry and the link."""
+
+    entry: Entry
+    url: str
+
+
+class ConversationItems(Struct, frozen=True):
+    """A page; ``counts`` a status under the other filters; ``cursor`` for the next page."""
+
+    items: tuple[Conversation, ...]
+    counts: dict[str, int]
+    cursor: str | None
+
+
+class OneConversation(Struct, frozen=True):
+    """The conversation after everything that the request set off."""
+
+    conversation: Conversation
+
+
+class ConversationAssign(Params, frozen=True):
+    """Neither agent nor service = me; a service alone routes it."""
+
+    conversation: Id
+    agent: Id | None = None
+    service: Id | None = None
+    anyway: bool = False
+
+
+class ConversationTransfer(Params, frozen=True):
+    """To an agent or to a service; the comment stays inside the house."""
+
+    conversation: Id
+    agent: Id | None = None
+    service: Id | None = None
+    comment: str | None = None
+    anyway: bool = False
+
+
+class ConversationSnooze(Params, frozen=True):
+    """``for`` so long or ``until`` a moment, at most a year away."""
+
+    conversation: Id
+    length: Duration | None = msgspec.field(default=None, name="for")
+    until: Moment | None = None
+
+
+class ConversationMove(Params, frozen=True):
+    """To another inbox; the comment stays inside the house."""
+
+    conversation: Id
+    service: Id
+    comment: str | None = None
+
+
+class ConversationMoved(Struct, frozen=True):
+    """The conversation where it is now, and the stub it leaves."""
+
+    conversation: Conversation
+    stub: Conversation
+
+
+class ConversationPresence(Params, frozen=True):
+    """What one is doing with a conversation; never stored."""
+
+    conversation: Id
+    state: Literal["viewing", "typing", "idle"]
+
+
+class ConversationUpdate(Params, frozen=True):
+    """What is given replaces, what is not given stays."""
+
+    conversation: Id
+    name: Name | None = None
+    description: Annotated[str, Meta(max_length=32_768)] | None = None
+    priority: Priority | None = None
+    skills: tuple[Id, ...] | None = None
+    add_tags: tuple[Name, ...] = ()
+    remove_tags: tuple[Name, ...] = ()
+
+
+class TemplateUse(Struct, frozen=True, forbid_unknown_fields=True):
+    """A template's name and the values of its variables."""
+
+    name: Id
+    vars: dict[str, str] = {}
+
+
+class MessageSend(Params, frozen=True):
+    """A public message: a text, or a template."""
+
+    conversation: Id
+    text: str | None = None
+    template: TemplateUse | None = None
+    reply_to: Seq | None = None
+
+
+class MessageComment(Params, frozen=True):
+    """A comment: never visible outside the house."""
+
+    conversation: Id
+    text: str
+
+
+class MessageReact(Params, frozen=True):
+    """A reaction to the entry with the seq ``to``."""
+
+    conversation: Id
+    to: Seq
+    emoji: Annotated[str, Meta(min_length=1, max_length=32)]
+
+
+class OneEntry(Struct, frozen=True):
+    """The entry that was added."""
+
+    entry: Entry
+
+
+class ConnectorReceive(Params, frozen=True):
+    """A contact wrote through a channel; ``external_id`` is the channel's own id of the message."""
+
+    channel: Id
+    address: Id
+    external_id: Id
+    text: str
+    contact: ContactDetails | None = None
+    service: Id | None = None
+    skills: tuple[Id, ...] = ()
+
+
+class Received(Struct, frozen=True):
+    """Where the message went."""
+
+    conversation: Conversation
+    entry: Entry
+
+
+class ConnectorDelivered(Params, frozen=True):
+    """What became of a message out."""
+
+    entry: Count
+    status: Literal["sent", "delivered", "read", "failed"]
+    error: Annotated[str, Meta(max_length=2_000)] | None = None
+
+
+# ---------------------------------------------------------------- the table
+
+
+class Method(Struct, frozen=True):
+    """A line of the table. ``roles`` = who may ever call it; anybody else is ``forbidden``. [behaviour §10]"""
+
+    name: str
+    params: Any
+    result: Any
+    roles: tuple[Role, ...]
+    summary: str
+    changes: bool = True  # False: it only reads, and goes on while the store takes no changes
+
+
+EVERYBODY: tuple[Role, ...] = ("agent", "contact", "connector", "backend")
+HOUSE: tuple[Role, ...] = ("agent", "backend")
+TALKERS: tuple[Role, ...] = ("agent", "contact", "backend")
+
+_METHODS = (
+    Method("session.open", SessionOpen, SessionOpened, EVERYBODY, "Open the session; with since, get what was missed."),
+    Method("session.refresh", SessionRefresh, SessionRefreshed, EVERYBODY, "Give the session a new token."),
+    Method("session.close", SessionClose, Nothing, EVERYBODY, "End the session.", changes=False),
+    Method("service.put", ServicePut, ServiceSettings, ("backend",), "Create or change a service, at once."),
+    Method("service.get", ServiceName, ServiceSettings, HOUSE, "One service.", changes=False),
+    Method("service.list", ServiceList, Services, HOUSE, "The services one may see.", changes=False),
+    Method("agent.put", AgentPut, Agent, ("backend",), "Create or change an agent, at once."),
+    Method("agent.get", AgentName, Agent, HOUSE, "One agent with colours and used slots.", changes=False),
+    Method("agent.list", AgentList, Agents, HOUSE, "The agents one may see.", changes=False),
+    Method("agent.set_availability", SetAvailability, Availability, HOUSE, "Switch classes of channels on or off."),
+    Method(
+        "conversation.start",
+        ConversationStart,
+        ConversationStarted,
+        TALKERS,
+        "Start a conversation, or continue the live one.",
+    ),
+    Method(
+        "conversation.get",
+        ConversationGet,
+        ConversationPage,
+        TALKERS,
+        "A conversation and a page of its timeline.",
+        changes=False,
+    ),
+    Method(
+        "conversation.list",
+        ConversationList,
+        ConversationItems,
+        TALKERS,
+        "The conversations one may see.",
+        changes=False,
+    ),
+    Method("conversation.join", ConversationName, OneConversation, HOUSE, "Join the crew; takes no slot."),
+    Method("conversation.leave", ConversationName, OneConversation, HOUSE, "Leave the crew."),
+    Method(
+        "conversation.decline", ConversationName, OneConversation, ("agent",), "Give an assigned conversation back."
+    ),
+    Method("conversation.close", ConversationName, OneConversation, HOUSE, "Close it."),
+    Method(
+        "conversation.reopen", ConversationName, OneConversation, HOUSE, "Reopen a closed one; by an agent = to me."
+    ),
+    Method("conversation.wake", ConversationName, OneConversation, HOUSE, "Wake a snoozed one now."),
+    Method(
+        "conversation.assign", ConversationAssign, OneConversation, HOUSE, "Assign it to an agent, a service or me."
+    ),
+    Method("conversation.transfer", ConversationTransfer, OneConversation, HOUSE, "Hand it to an agent or a service."),
+    Method(
+        "conversation.snooze", ConversationSnooze, OneConversation, HOUSE, "Put it to sleep; frees the slot at once."
+    ),
+    Method("conversation.update", ConversationUpdate, OneConversation, HOUSE, "Change name, priority, skills or tags."),
+    Method("message.send", MessageSend, OneEntry, TALKERS, "Send a message everybody in the conversation sees."),
+    Method("message.comment", MessageComment, OneEntry, HOUSE, "Add a comment for the house only."),
+    Method("conversation.grab", ConversationName, OneConversation, ("agent",), "Take an offered one: the first wins."),
+    Method("conversation.move", ConversationMove, ConversationMoved, HOUSE, "Move it to another service's inbox."),
+    Method(
+        "conversation.presence",
+        ConversationPresence,
+        Nothing,
+        TALKERS,
+        "Say that one is viewing or typing.",
+        changes=False,
+    ),
+    Method("conversation.watch", ConversationWatch, OneWatch, HOUSE, "Be told of changes in a list.", changes=False),
+    Method("conversation.unwatch", WatchName, Nothing, HOUSE, "No longer.", changes=False),
+    Method(
+        "conversation.explain",
+        ConversationName,
+        Explanation,
+        HOUSE,
+        "Why it went there, or why it waits.",
+        changes=False,
+    ),
+    Method(
+        "agent.watch", AgentWatch, Agents, HOUSE, "Be told of changes of agents; the result is all now.", changes=False
+    ),
+    Method("agent.unwatch", AgentUnwatch, Nothing, HOUSE, "No longer.", changes=False),
+    Method("agent.delete", AgentName, Nothing, ("backend",), "Delete an agent who has no conversations."),
+    Method("service.delete", ServiceName, Nothing, ("backend",), "Delete a service that has no live conversations."),
+    Method("contact.get", ContactName, Contact, TALKERS, "One contact.", changes=False),
+    Method("contact.update", ContactUpdate, Contact, HOUSE, "Change what is known of a contact."),
+    Method("message.react", MessageReact, OneEntry, TALKERS, "React to an entry."),
+    Method("template.put", TemplatePut, Template, ("backend",), "Create or change a template."),
+    Method("template.list", TemplateList, Templates, HOUSE, "All templates.", changes=False),
+    Method("template.delete", TemplateName, Nothing, ("backend",), "Delete a template."),
+    Method("conference.start", ConversationName, ConferenceStarted, HOUSE, "Send a link to a conference."),
+    Method("connector.receive", ConnectorReceive, Received, ("connector",), "Hand in what a contact wrote, once."),
+    Method("connector.delivered", ConnectorDelivered, Nothing, ("connector",), "Say what became of a message out."),
+)
+
+METHODS: dict[str, Method] = {method.name: method for method in _METHODS}

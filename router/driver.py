@@ -1,0 +1,386 @@
+"""The loop that turns requests into facts: take what is waiting, step, commit, deliver. [architecture, "The shell"]
+
+    inbox -> questions -> step -> commit (storage thread) -> deliver
+               ^ reader thread        while one batch commits, the next gathers: group commit
+
+One batch is being committed and at most one more is stepped; whatever arrives meanwhile makes the next one
+larger. Nothing is delivered before its batch is durable. If the store refuses a batch, the core takes back
+that step and the one behind it, changes are refused with ``storage_unavailable`` (reads go on, deadlines
+wait), and a small write is tried every ``PROBE_S`` until one succeeds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import structlog
+import trio
+from msgspec import UNSET, Struct
+
+from actors.core import Core
+from actors.effects import Asked, Configured, Ended, Input, Opened, Outgoing, Output, Post, Posted, Reply, Welcome
+from actors.wheel import TimerWheel
+from protocol.errors import RequestError, internal, refused
+from protocol.records import Batch, KeyRecord, Question
+from protocol.requests import METHODS
+from protocol.session import Limits
+from protocol.settings import WorkspaceSettings
+from router.clock import Clock
+from router.desk import HouseDesk, Verifier
+from storage.store import StorageUnavailable, StorageUnfit, Store
+from storage.thread import StoreThread
+
+log = structlog.get_logger("signalbox.driver")
+T = TypeVar("T")
+
+STEP_MAX = 512  # inputs a step
+PROBE_S = 1.0
+WAIT_MAX_S = 3_600.0  # the wall clock may jump meanwhile: look again
+
+
+class Observer(Protocol):
+    """Hears what was done; ``router.metrics.Metrics`` is one."""
+
+    def committed(self, records: int) -> None:
+        """A batch of so many records was committed."""
+
+    def request(self, method: str, outcome: str) -> None:
+        """A request was answered: ``ok``, or the reason of its refusal."""
+
+
+class Caller(Protocol):
+    """Makes calls to operators' URLs; ``router.webhooks.Webhooks`` is one."""
+
+    async def call(self, item: Post, now_ms: int) -> bool:
+        """Make one attempt; whether it was taken. Never raises."""
+
+    async def close(self) -> None:
+        """Let go of what is open."""
+
+
+class _Unobserved:
+    def committed(self, records: int) -> None: ...
+
+    def request(self, method: str, outcome: str) -> None: ...
+
+
+def outcome(error: RequestError) -> str:
+    """A refusal in one word, for counting: the reason, or the code."""
+    return str(error.data.get("reason", error.code))
+
+
+class Statistics(Struct):
+    """What has been done so far."""
+
+    steps: int = 0
+    commits: int = 0
+    entries: int = 0
+    requests: int = 0
+    storage_failures: int = 0
+
+
+class Driver(HouseDesk):
+    """The desk of one workspace, and the tasks behind it."""
+
+    def __init__(self, settings: WorkspaceSettings, store: Store, gate: Verifier, limits: Limits, clock: Clock) -> None:
+        super().__init__(settings.id, gate, limits, clock)
+        self.core = Core(settings)
+        self.statistics = Statistics()
+        self.available = True  # the store takes changes
+        self.webhooks: Caller | None = None  # without one, calls stay pending
+        self.observer: Observer = _Unobserved()
+        self._settings = settings
+        self._store = store
+        self._writer = StoreThread("signalbox-writer")
+        self._reader = StoreThread("signalbox-reader")
+        self._owed: list[Input] = []  # ends of sessions that the store has not taken yet
+        self._stepped: tuple[Output, Sequence[Input]] | None = None  # waits for the commit under way
+        self._under_way = 0  # steps that are not delivered yet
+        self._stepping = trio.Lock()
+
+    # ------------------------------------------------------------ life
+
+    async def start(self) -> None:
+        """Open the store, load what is live, apply the configuration. Raises StorageUnfit, StorageUnavailable."""
+        await self._in(self._writer, self._store.open)
+        snapshot = await self._in(self._writer, self._store.load)
+        now = self.now()
+        self._expiries = TimerWheel(now)
+        self.core.load(snapshot, now)
+        self._inbox.append(Configured(self._settings))
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Drive until cancelled. ``start`` came first."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._commit_loop)
+            nursery.start_soon(self._step_loop)
+            nursery.start_soon(self._probe_loop)
+            self.hub.post = lambda item: nursery.start_soon(self._call, item)
+            task_status.started()
+
+    async def _call(self, item: Post) -> None:
+        """Make a call that the core asked for, and say what became of it."""
+        if self.webhooks is not None:
+            taken = await self.webhooks.call(item, self.now())
+            if not self.draining:
+                self.submit(Posted(item.webhook, taken))
+
+    async def settled(self) -> None:
+        """Wait until everything handed in so far is durable and delivered."""
+        await self._progress.until(lambda: not (self._inbox or self._under_way or self._reads or self.core.behind))
+
+    async def drain(self, reason: str, retry_after_s: float, limit_s: float = math.inf) -> None:
+        """Take nothing new, finish what was taken (in so many seconds), tell every session and close it."""
+        self.draining = True
+        with trio.move_on_after(limit_s):
+            await self.settled()
+        for connection in self.hub:
+            connection.ending(reason, retry_after_s)
+
+    async def close(self) -> None:
+        """Let go of the store; ``run`` has ended."""
+        with trio.CancelScope(shield=True):
+            if self.webhooks is not None:
+                await self.webhooks.close()
+            await self._in(self._writer, self._store.close)
+            await trio.to_thread.run_sync(self._reader.close)
+            await trio.to_thread.run_sync(self._writer.close)
+
+    def queues(self) -> dict[str, int]:
+        """What waits in the driver."""
+        return {
+            "inbox": len(self._inbox),
+            "under_way": self._under_way,
+            "reads": self._reads,
+            "sessions_expiring": len(self._expiries),
+        }
+
+    # ------------------------------------------------------------ stepping
+
+    async def _step_loop(self) -> None:
+        while True:
+            await self._progress.until(lambda: self._stepped is None)
+            await self._wait_for_work()
+            async with self._stepping:
+                inputs = [self._inbox.popleft() for _ in range(min(STEP_MAX, len(self._inbox)))]
+                self._under_way += 1
+                if not await self._step(inputs):
+                    self._under_way -= 1
+            self._progress.ring()
+
+    async def _wait_for_work(self) -> None:
+        """Until there is a request or a deadline, or deadlines are no longer what they were."""
+        with trio.move_on_at(self._wake_at()):
+            await self._work.until(lambda: bool(self._inbox) or self.core.behind or self._moved)
+        self._moved = False
+        self._expire()
+
+    def _wake_at(self) -> float:
+        deadline = self.core.next_deadline() if self.available else None
+        due = [tick for tick in (deadline, self._expiries.next_deadline()) if tick is not None]
+        latest = trio.current_time() + WAIT_MAX_S
+        return min(latest, self._clock.when(min(due))) if due else latest
+
+    async def _step(self, inputs: Sequence[Input]) -> bool:
+        """Do these; whether there is something to commit or to deliver."""
+        if self.available:
+            inputs = await self._fetch([*self._owed, *inputs])
+            self._owed.clear()
+        else:
+            inputs = await self._only_reads(inputs)
+        output = self.core.step(self.now(), inputs, fire=self.available)
+        for failure in self.core.failures:
+            log.error("handler failed", failure=failure)
+        self.core.failures.clear()
+        self._inbox.extendleft(reversed(inputs[output.taken :]))
+        self.statistics.steps += 1
+        self.statistics.requests += output.taken
+        if not (output.batch or output.outgoing):
+            return False
+        self._stepped = (output, inputs[: output.taken])
+        return True
+
+    async def _fetch(self, inputs: Sequence[Input]) -> Sequence[Input]:
+        """Read what these inputs need. What cannot be read is refused; returns the rest."""
+        while questions := self.core.questions(inputs):
+            try:
+                answers = await self._in(self._reader, partial(self._store.read, tuple(questions)))
+            except StorageUnavailable as problem:
+                log.warning("cannot read", problem=str(problem))
+                needy = [item for item in inputs if self.core.questions([item])]
+                self._refuse(needy)
+                inputs = [item for item in inputs if item not in needy]
+            else:
+                self.core.absorb(questions, answers)
+        return inputs
+
+    # ------------------------------------------------------------ committing
+
+    async def _commit_loop(self) -> None:
+        while True:
+            await self._progress.until(lambda: self._stepped is not None)
+            assert self._stepped is not None
+            (output, inputs), self._stepped = self._stepped, None
+            self._progress.ring()
+            try:
+                await self._commit(output.batch)
+            except StorageUnavailable as problem:
+                await self._take_back(output, inputs, problem)
+            except StorageUnfit:
+                raise
+            except Exception as problem:
+                await self._isolate(output, inputs, problem)
+            else:
+                self.core.committed(output)
+                self._deliver(output)
+            self._under_way -= 1
+            self._progress.ring()
+
+    async def _commit(self, batch: Batch) -> None:
+        if batch:
+            await self._in(self._writer, partial(self._store.commit, batch))
+            self.statistics.commits += 1
+            self.statistics.entries += len(batch.entries)
+            self.observer.committed(len(batch.entries) + len(batch.records))
+
+    def _deliver(self, output: Output) -> None:
+        self.hub.deliver(output.outgoing, self._ask)
+        for item in output.outgoing:
+            if isinstance(item, Reply):
+                self.observer.request(item.method, "ok" if item.error is None else outcome(item.error))
+
+    def _ask(self, question: Question, then: Callable[[Any], None]) -> None:
+        """Read one answer after the commit and hand it over when it is there."""
+        token = trio.lowlevel.current_trio_token()
+
+        def done(answer: list[Any] | None, problem: BaseException | None) -> None:
+            if problem is not None and not isinstance(problem, StorageUnavailable):
+                log.error("reading failed", problem=repr(problem))
+            token.run_sync_soon(answered, answer)
+
+        def answered(answer: list[Any] | None) -> None:
+            self._reads -= 1
+            then(refused("storage_unavailable", retry_after_s=PROBE_S) if answer is None else answer[0])
+            self._progress.ring()
+
+        self._reads += 1
+        try:
+            self._reader.submit(lambda: self._store.read([question]), done)
+        except StorageUnavailable:  # too many are being read
+            answered(None)
+
+    # ------------------------------------------------------------ when the store fails
+
+    async def _take_back(self, output: Output, inputs: Sequence[Input], problem: Exception) -> None:
+        """None of this step, nor of the one behind it, has happened."""
+        self.statistics.storage_failures += 1
+        log.error("the store refused a batch", problem=str(problem))
+        async with self._stepping:
+            undone = self._undo(output, inputs)
+            self.available = False
+            reads = await self._only_reads(undone)
+            again = self.core.step(self.now(), reads, fire=False)
+            self._deliver(again)
+
+    def _undo(self, output: Output, inputs: Sequence[Input]) -> list[Input]:
+        """Take back a step and the one behind it; returns their inputs."""
+        outputs, undone = [output], [*inputs]
+        if self._stepped is not None:
+            outputs.append(self._stepped[0])
+            undone.extend(self._stepped[1])
+            self._stepped, self._under_way = None, self._under_way - 1
+        self.core.undo(outputs, self.now())
+        return undone
+
+    async def _isolate(self, output: Output, inputs: Sequence[Input], problem: Exception) -> None:
+        """Something in this batch is nothing the store can take: find it, and refuse only that.
+
+        Should never be: what may come in is checked. Raises the problem if it is in no input.
+        """
+        log.error("the store cannot take something in a batch", problem=repr(problem))
+        async with self._stepping:
+            undone = self._undo(output, inputs)
+            if not undone:
+                raise problem
+            for index, item in enumerate(undone):
+                if not await self._alone(item):
+                    self._inbox.extendleft(reversed(undone[index:]))
+                    self._work.ring()
+                    return
+
+    async def _alone(self, item: Input) -> bool:
+        """Do one input in a batch of its own. False: the store has gone away, and it must wait."""
+        output = self.core.step(self.now(), await self._fetch([item]))
+        try:
+            await self._commit(output.batch)
+        except StorageUnavailable:
+            self.core.undo([output], self.now())
+            self.available = False
+            return False
+        except ValueError as problem:
+            self.core.undo([output], self.now())
+            incident = f"store-{self.statistics.steps}"
+            log.error("refused what the store cannot take", incident=incident, problem=repr(problem))
+            self._refuse([item], internal(incident))
+            return True
+        self.core.committed(output)
+        self._deliver(output)
+        return await self._alone(item) if self.core.behind else True  # behind: deadlines came first, not the item
+
+    async def _probe_loop(self) -> None:
+        """While the store takes no changes, try a small one now and then."""
+        while True:
+            await self._progress.until(lambda: not self.available)
+            await trio.sleep(PROBE_S)
+            now = self.now()
+            probe = KeyRecord(owner="house", key=f"probe-{now}", digest="", answer=b"null", expires_at=now)
+            try:
+                await self._commit(Batch(keys=(probe,)))
+            except StorageUnavailable as problem:
+                log.warning("the store still takes no changes", problem=str(problem))
+            else:
+                self.available = True
+                log.warning("the store takes changes again")
+                self._look_again()
+
+    async def _only_reads(self, inputs: Sequence[Input]) -> Sequence[Input]:
+        """Refuse what changes anything; keep the ends of sessions for later."""
+        reads = [item for item in inputs if isinstance(item, Asked) and not METHODS[item.call.method].changes]
+        self._owed.extend(item for item in inputs if isinstance(item, Ended | Configured | Posted))
+        self._refuse([item for item in inputs if item not in reads])
+        return await self._fetch(reads)
+
+    def _refuse(self, inputs: Sequence[Input], why: RequestError | None = None) -> None:
+        """These cannot be done now: nothing of them has happened."""
+        outgoing: list[Outgoing] = []
+        for item in inputs:
+            error = why or refused("storage_unavailable", retry_after_s=PROBE_S)
+            match item:
+                case Asked() if item.call.id is not UNSET:
+                    outgoing.append(Reply(item.session, item.call.id, item.call.method, error=error))
+                case Opened():
+                    outgoing.append(Welcome(item.session, item.id, 0, error=error))
+        self.hub.deliver(outgoing, self._ask)
+
+    # ------------------------------------------------------------ threads
+
+    async def _in(self, thread: StoreThread, call: Callable[[], T]) -> T:
+        """Run a blocking call in a storage thread. Not cancellable: what was begun is finished."""
+        token = trio.lowlevel.current_trio_token()
+        finished = trio.Event()
+        outcome: list[tuple[T | None, BaseException | None]] = []
+
+        def done(value: T | None, problem: BaseException | None) -> None:
+            outcome.append((value, problem))
+            token.run_sync_soon(finished.set)
+
+        thread.submit(call, done)
+        with trio.CancelScope(shield=True):
+            await finished.wait()
+        value, problem = outcome[0]
+        if problem is not None:
+            raise problem
+        return value  # type: ignore[return-value] # None only if T is

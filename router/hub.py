@@ -1,0 +1,109 @@
+"""Which session is where, and handing out what was committed.
+
+A notice is encoded once for each wire format and shared by all who receive it. A session hears notices from
+its ``Welcome`` on, which stands in the outgoing order just where the core opened it: nothing twice, no gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from actors.effects import Outgoing, Post, Reply, Tell, Welcome
+from protocol.codec import CODECS
+from protocol.errors import refused
+from protocol.notices import NAMES
+from router.connection import SESSIONS_MAX, Ask, Connection
+
+
+class Hub:
+    """All connections of a workspace."""
+
+    def __init__(self) -> None:
+        self.post: Callable[[Post], None] = _nobody_calls  # who makes the calls to operators' URLs
+        self._numbers = 0
+        self._connections: dict[int, Connection] = {}
+        self._admitted: dict[str, int] = {}  # address -> sessions authenticated
+        self._hearing: dict[str, dict[int, Connection]] = {}  # address -> sessions that get notices
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(tuple(self._connections.values()))
+
+    def join(self, connection: Connection) -> int:
+        """A connection begins; its number, never used again in this process."""
+        self._numbers += 1
+        self._connections[self._numbers] = connection
+        return self._numbers
+
+    def admit(self, connection: Connection) -> None:
+        """It was authenticated. Raises RequestError (rate_limited) beyond the sessions a principal may have."""
+        principal = connection.principal
+        assert principal is not None
+        sessions = self._admitted.get(principal.address, 0)
+        if sessions >= SESSIONS_MAX:
+            text = f"there are {SESSIONS_MAX} sessions of yours already: end one first"
+            raise refused("rate_limited", text, limit=SESSIONS_MAX, retry_after_s=30)
+        self._admitted[principal.address] = sessions + 1
+
+    def part(self, connection: Connection, *, admitted: bool) -> None:
+        """It is gone."""
+        self._connections.pop(connection.number, None)
+        principal = connection.principal
+        if principal is None or not admitted:
+            return
+        address = principal.address
+        self._admitted[address] -= 1
+        if not self._admitted[address]:
+            del self._admitted[address]
+        hearing = self._hearing.get(address, {})
+        hearing.pop(connection.number, None)
+        if not hearing:
+            self._hearing.pop(address, None)
+
+    def deliver(self, outgoing: Sequence[Outgoing], ask: Ask) -> None:
+        """Hand out what was committed, in its order."""
+        for item in outgoing:
+            match item:
+                case Tell():
+                    self._tell(item)
+                case Post():
+                    self.post(item)
+                case Reply():
+                    if item.session in self._connections:
+                        self._connections[item.session].reply(item, ask)
+                case Welcome():
+                    if item.session in self._connections:
+                        self._welcome(self._connections[item.session], item, ask)
+
+    def _welcome(self, connection: Connection, item: Welcome, ask: Ask) -> None:
+        principal = connection.principal
+        assert principal is not None
+        if item.error is None:
+            self._hearing.setdefault(principal.address, {})[connection.number] = connection
+        connection.welcome(item, ask)
+
+    def _tell(self, item: Tell) -> None:
+        encoded: dict[str, bytes] = {}
+        for connection in self._receivers(item.to):
+            form = connection.session.codec.format
+            if form not in encoded:
+                encoded[form] = CODECS[form].notification(NAMES[type(item.notice)], item.notice)
+            connection.notice(encoded[form])
+
+    def _receivers(self, to: Iterable[str | int]) -> Iterable[Connection]:
+        for address in to:
+            if isinstance(address, int):
+                if address in self._connections:
+                    yield self._connections[address]
+            elif address in self._hearing:
+                yield from tuple(self._hearing[address].values())
+
+    def statistics(self) -> dict[str, int]:
+        """How many connections, and principals with an open session."""
+        return {"connections": len(self._connections), "principals": len(self._hearing)}
+
+
+def _nobody_calls(item: Post) -> None:
+    """Nothing makes calls here: they stay pending and are tried again."""

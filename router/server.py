@@ -1,0 +1,115 @@
+"""Putting the server together, and taking it apart: listen, drive, and drain on a signal.
+
+SIGTERM or SIGINT: the ports close, sessions hear ``session.ending``, what was taken is committed and
+answered, connections close; at most ``shutdown_s``. A second signal quits at once.
+"""
+
+from __future__ import annotations
+
+import signal
+from functools import partial
+
+import msgspec
+import structlog
+import trio
+
+from protocol.openrpc import document
+from router.auth import Gate
+from router.clock import Clock
+from router.config import Config
+from router.driver import Driver
+from router.front import Front
+from router.listener import Listener, open_listeners, port_of
+from router.metrics import Metrics
+from router.pages import Pages
+from router.webhooks import Webhooks
+from storage.urls import open_store
+
+log = structlog.get_logger("signalbox.server")
+RETRY_AFTER_S = 2.0
+SECOND_SIGNAL = 130  # exit code
+
+
+async def serve(config: Config, gate: Gate, webhook_secret: bytes | None = None) -> int:
+    """Serve until a signal; the process's exit code. Raises OSError, StorageUnfit, StorageUnavailable at the start."""
+    driver = Driver(config.workspace, open_store(config.store.url), gate, config.limits, Clock())
+    metrics = Metrics()
+    driver.observer = metrics
+    driver.webhooks = Webhooks(webhook_secret)
+    driver.heartbeat_s = config.server.heartbeat_s
+    _watch(metrics, driver)
+    pages = Pages(ready=partial(_readiness, driver), openrpc=_openrpc, metrics=metrics)
+    server = config.server
+    front = Front(
+        driver,
+        pages,
+        metrics,
+        room=driver.room,
+        origins=server.origins,
+        head_s=server.handshake_s,
+        heartbeat_s=server.heartbeat_s,
+    )
+    listeners = await open_listeners([server.host], server.port)
+    if server.http_port is not None and server.http_port != server.port:
+        listeners += await open_listeners([server.host], server.http_port)
+    listener = Listener(front.handle, metrics, connections_max=server.connections_max)
+    await driver.start()
+    log.info("loaded", **driver.core.house.statistics())
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(driver.run)
+            await driver.settled()
+            serving = partial(listener.serve, listeners)
+            await nursery.start(serving)
+            host = f"[{server.host}]" if ":" in server.host else server.host
+            print(f"signalbox ready on ws://{host}:{port_of(listeners)}/v1", flush=True)
+            code = await _until_stopped(driver, front, listener, server.shutdown_s)
+            nursery.cancel_scope.cancel()
+    finally:
+        await driver.close()
+    return code
+
+
+async def _until_stopped(driver: Driver, front: Front, listener: Listener, shutdown_s: float) -> int:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        name = signal.Signals(await anext(signals)).name
+        log.info("stopping", signal=name, limit_s=shutdown_s)
+        code = 0
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_shut_down, driver, front, listener, shutdown_s, nursery.cancel_scope)
+            async for _ in signals:
+                log.warning("stopping at once")
+                code = SECOND_SIGNAL
+                nursery.cancel_scope.cancel()
+        return code
+
+
+async def _shut_down(
+    driver: Driver, front: Front, listener: Listener, shutdown_s: float, scope: trio.CancelScope
+) -> None:
+    """Drain within the limit, then end the scope that waits for a second signal."""
+    front.draining = True
+    listener.stop()
+    started = trio.current_time()
+    await driver.drain("shutdown", RETRY_AFTER_S, limit_s=shutdown_s / 2)  # the other half is for saying goodbye
+    await listener.drain(max(0.0, shutdown_s - (trio.current_time() - started)))
+    log.info("stopped", **msgspec.structs.asdict(driver.statistics))
+    scope.cancel()
+
+
+def _watch(metrics: Metrics, driver: Driver) -> None:
+    metrics.watch("driver", lambda: {**msgspec.structs.asdict(driver.statistics), **driver.queues()})
+    metrics.watch("house", driver.core.statistics)
+    metrics.watch("hub", driver.hub.statistics)
+
+
+def _readiness(driver: Driver) -> tuple[bool, str]:
+    if driver.draining:
+        return False, "shutting down"
+    if not driver.available:
+        return False, "the store takes no changes"
+    return True, "ready"
+
+
+def _openrpc() -> bytes:
+    return msgspec.json.encode(document())

@@ -1,0 +1,82 @@
+"""A batch as rows: which rows go into which table, in which order. Both stores write this.
+
+Entries are only ever added; everything else replaces what has the same primary key. Addresses follow from the
+contacts of the batch. Request keys that have expired are swept out as new ones come in, some at a time, so
+the table stays as large as what is still valid and no commit is long; the batch's newest entry tells the time.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from protocol.records import Batch, ContactRecord
+from storage.tables import ADDRESSES, ENTRIES, KEYS, TABLE_OF, Row, Table, entry_row
+
+#: a sweep comes after so many new keys and takes twice as many, so it always gains on them
+SWEEP_AFTER_KEYS = 256
+SWEEP = (
+    "DELETE FROM request_keys WHERE (owner, key) IN"
+    " (SELECT owner, key FROM request_keys WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)"
+)
+
+#: counts on from the last commit this server knows ($2), under its name ($1); changes no row if another has written
+CLAIM = "UPDATE commits SET number = number + 1, writer = $1 WHERE number = $2"
+
+
+class Rows(NamedTuple):
+    """The rows of one table. All rows of ``contacts`` come with those of ``contact_addresses``."""
+
+    table: Table
+    rows: list[Row]
+
+
+def rows_of(batch: Batch) -> list[Rows]:
+    """What the batch writes, tables in the order of first use; tables without rows are left out."""
+    found: dict[Table, list[Row]] = {}
+    if batch.entries:
+        found[ENTRIES] = [entry_row(record) for record in batch.entries]
+    for record in batch.records:
+        table = TABLE_OF[type(record)]
+        found.setdefault(table, []).append(table.row(record))
+    if addresses := addresses_of(batch):
+        found[ADDRESSES] = addresses
+    if batch.keys:
+        found[KEYS] = [KEYS.row(key) for key in batch.keys]
+    return [Rows(table, rows) for table, rows in found.items()]
+
+
+def contacts_of(batch: Batch) -> list[ContactRecord]:
+    """The batch's contacts."""
+    return [record for record in batch.records if isinstance(record, ContactRecord)]
+
+
+def addresses_of(batch: Batch) -> list[Row]:
+    """Rows of ``contact_addresses``; of two contacts that claim one address the later has it."""
+    pairs = {pair: contact.id for contact in contacts_of(batch) for pair in contact.addresses}
+    return [(channel, address, contact) for (channel, address), contact in pairs.items()]
+
+
+def upsert(table: Table, source: str) -> str:
+    """INSERT of ``source`` (VALUES… or SELECT…) that replaces rows of the same key; entries are never replaced."""
+    insert = f"INSERT INTO {table.name} ({', '.join(table.names)}) {source}"
+    if table is ENTRIES:
+        return insert
+    changes = ", ".join(f"{name} = excluded.{name}" for name in table.names if name not in table.key)
+    return f"{insert} ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {changes}"
+
+
+class Sweep:
+    """Says when expired keys are swept out, and up to which time."""
+
+    __slots__ = ("_since",)
+
+    def __init__(self) -> None:
+        self._since = 0  # keys written since the last sweep
+
+    def due(self, batch: Batch) -> tuple[int, int] | None:
+        """The parameters of ``SWEEP`` (time, how many), or None: not now. Counts the batch's keys."""
+        self._since += len(batch.keys)
+        if self._since < SWEEP_AFTER_KEYS or not batch.entries:
+            return None
+        limit, self._since = 2 * self._since, 0
+        return max(record.entry.at for record in batch.entries), limit

@@ -1,0 +1,211 @@
+"""What is asked of a store, as SQL: the snapshot of start-up, and each kind of question.
+
+One text serves both stores. It is written for PostgreSQL with numbered parameters, and ``for_sqlite`` changes
+the few words that differ. A kind of question is a line in a table: its SQL, its parameters, and how
+rows become its answer. Each finds its rows by an index that was made for it
+(``migrations/*/0001_first.sql``); only ``Missed`` scans the range that was missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from protocol.codec import encode_json
+from protocol.objects import Entry
+from protocol.records import (
+    ClosedIn,
+    ClosedOf,
+    ContactByAddress,
+    ContactById,
+    ConversationById,
+    ConversationRecord,
+    DeliveryOf,
+    KeyOf,
+    Missed,
+    Question,
+    Snapshot,
+    Timeline,
+)
+from storage.tables import (
+    AGENTS,
+    CONTACTS,
+    CONVERSATIONS,
+    DELIVERIES,
+    ENTRIES,
+    KEYS,
+    SERVICES,
+    TEMPLATES,
+    WEBHOOKS,
+    Row,
+    Table,
+    audience_mark,
+    entry_of,
+)
+
+Parameters = tuple[Any, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """How one kind of question is answered.
+
+    ``select`` has parameters $1… of the PostgreSQL ``types`` and gives rows in ``order`` ("" = at most one row), at
+    most as many as the last parameter says if ``limited``. ``parts`` are the parameters of each run of it: one run
+    for most questions. ``answer`` gets the rows of all parts, in their order.
+    """
+
+    select: str
+    types: tuple[str, ...]
+    parts: Callable[[Any], list[Parameters]]
+    answer: Callable[[Any, list[Row]], Any]
+    order: str = ""
+    limited: bool = False
+
+    @cached_property
+    def sql(self) -> str:
+        """The whole statement."""
+        order = f" ORDER BY {self.order}" if self.order else ""
+        return self.select + order + (f" LIMIT ${len(self.types)}" if self.limited else "")
+
+
+def for_sqlite(sql: str) -> str:
+    """The same statement in SQLite's words."""
+    return sql.replace("$", "?").replace("strpos(", "instr(").replace("json_array_elements_text(", "json_each(")
+
+
+def kind_of(question: Question) -> Kind:
+    """How this question is answered."""
+    if isinstance(question, ClosedIn) and question.services is None:
+        return _CLOSED_ANYWHERE
+    if isinstance(question, ClosedOf) and question.channel is None:
+        return _CLOSED_OF_ALL
+    return KINDS[type(question)]
+
+
+def _one(table: Table) -> Callable[[Any, list[Row]], Any]:
+    return lambda question, rows: table.record(rows[0]) if rows else None
+
+
+def _closed(question: ClosedOf | ClosedIn, rows: list[Row]) -> tuple[ConversationRecord, ...]:
+    """Each part came in order and cut to the limit; the parts (services) are merged here."""
+    found = [CONVERSATIONS.record(row) for row in rows]
+    found.sort(key=lambda record: (record.last_seq, record.id), reverse=True)
+    return tuple(found[: question.limit])
+
+
+def _timeline(question: Timeline, rows: list[Row]) -> tuple[tuple[Entry, ...], bool]:
+    """The rows come newest first, one more than wanted if there are older ones."""
+    newest = [entry_of(row) for row in rows[: question.limit]]
+    return tuple(reversed(newest)), len(rows) > question.limit
+
+
+def _timeline_parameters(question: Timeline) -> Parameters:
+    last = question.up_to if question.before is None else min(question.up_to, question.before - 1)
+    types = None if question.types is None else encode_json(sorted(question.types)).decode()
+    return question.conversation, last, types, question.limit + 1
+
+
+_CONVERSATION = f"SELECT {CONVERSATIONS.select_list('c')} FROM conversations AS c"
+_CONTACT = f"SELECT {CONTACTS.select_list('c')} FROM contacts AS c"
+_ENTRY = f"SELECT {ENTRIES.select_list('e')} FROM entries AS e"
+_KEY = f"SELECT {KEYS.select_list('k')} FROM request_keys AS k"
+_DELIVERY = f"SELECT {DELIVERIES.select_list('d')} FROM deliveries AS d"
+_LATEST = "last_seq DESC, id DESC"
+
+KINDS: dict[type[Question], Kind] = {
+    ConversationById: Kind(f"{_CONVERSATION} WHERE c.id = $1", ("text",), lambda q: [(q.id,)], _one(CONVERSATIONS)),
+    ContactById: Kind(f"{_CONTACT} WHERE c.id = $1", ("text",), lambda q: [(q.id,)], _one(CONTACTS)),
+    ContactByAddress: Kind(
+        f"{_CONTACT} WHERE c.id = (SELECT contact FROM contact_addresses WHERE channel = $1 AND address = $2)",
+        ("text", "text"),
+        lambda q: [(q.channel, q.address)],
+        _one(CONTACTS),
+    ),
+    ClosedOf: Kind(
+        f"{_CONVERSATION} WHERE c.contact = $1 AND c.channel = $2 AND c.state = 'closed'",
+        ("text", "text", "bigint"),
+        lambda q: [(q.contact, q.channel, q.limit)],
+        _closed,
+        _LATEST,
+        limited=True,
+    ),
+    KeyOf: Kind(
+        f"{_KEY} WHERE k.owner = $1 AND k.key = $2", ("text", "text"), lambda q: [(q.owner, q.key)], _one(KEYS)
+    ),
+    DeliveryOf: Kind(f"{_DELIVERY} WHERE d.seq = $1", ("bigint",), lambda q: [(q.seq,)], _one(DELIVERIES)),
+    Timeline: Kind(
+        f"{_ENTRY} WHERE e.conversation = $1 AND e.seq <= $2"
+        " AND ($3 IS NULL OR e.type IN (SELECT value FROM json_array_elements_text($3)))",
+        ("text", "bigint", "json", "bigint"),
+        lambda q: [_timeline_parameters(q)],
+        _timeline,
+        "seq DESC",
+        limited=True,
+    ),
+    Missed: Kind(
+        f"{_ENTRY} WHERE e.seq > $2 AND e.seq <= $3 AND strpos(e.audience, $1) > 0",
+        ("text", "bigint", "bigint"),
+        lambda q: [(audience_mark(q.address), q.since, q.up_to)],
+        lambda q, rows: tuple(entry_of(row) for row in rows),
+        "seq",
+    ),
+    ClosedIn: Kind(
+        f"{_CONVERSATION} WHERE c.service = $1 AND c.state = 'closed'",
+        ("text", "bigint"),
+        lambda q: [(service, q.limit) for service in dict.fromkeys(q.services)],
+        _closed,
+        _LATEST,
+        limited=True,
+    ),
+}
+_CLOSED_ANYWHERE = Kind(
+    f"{_CONVERSATION} WHERE c.state = 'closed'", ("bigint",), lambda q: [(q.limit,)], _closed, _LATEST, limited=True
+)
+_CLOSED_OF_ALL = Kind(
+    f"{_CONVERSATION} WHERE c.contact = $1 AND c.state = 'closed'",
+    ("text", "bigint"),
+    lambda q: [(q.contact, q.limit)],
+    _closed,
+    _LATEST,
+    limited=True,
+)
+ALL_KINDS = (*KINDS.values(), _CLOSED_ANYWHERE, _CLOSED_OF_ALL)
+
+
+# ---------------------------------------------------------------- start-up
+
+_LIVE = "state IN ('open', 'snoozed')"
+
+#: what is read at start-up, in one transaction; ``snapshot_of`` takes the rows of each, the last is the commits' number
+LOAD = (
+    f"SELECT {SERVICES.select_list('s')} FROM services AS s ORDER BY position, id",
+    f"SELECT {AGENTS.select_list('a')} FROM agents AS a ORDER BY position, id",
+    f"{_CONVERSATION} WHERE c.{_LIVE} ORDER BY id",
+    f"{_CONTACT} WHERE c.id IN (SELECT contact FROM conversations WHERE {_LIVE}) ORDER BY id",
+    f"SELECT {DELIVERIES.select_list('d')}, {ENTRIES.select_list('e')} FROM deliveries AS d"
+    " JOIN entries AS e ON e.seq = d.seq WHERE d.status = 'pending' ORDER BY d.seq",
+    f"SELECT {TEMPLATES.select_list('t')} FROM templates AS t ORDER BY id",
+    f"SELECT {WEBHOOKS.select_list('w')} FROM webhooks AS w WHERE status = 'pending' ORDER BY id",
+    "SELECT coalesce(max(seq), 0) FROM entries",
+    "SELECT number FROM commits",
+)
+
+
+def snapshot_of(found: Sequence[Sequence[Row]]) -> tuple[Snapshot, int]:
+    """The snapshot and the number of the last commit, from the rows of each statement of ``LOAD``."""
+    services, agents, conversations, contacts, deliveries, templates, webhooks, last_seq, number = found
+    width = len(DELIVERIES.names)
+    snapshot = Snapshot(
+        services=tuple(map(SERVICES.record, services)),
+        agents=tuple(map(AGENTS.record, agents)),
+        conversations=tuple(map(CONVERSATIONS.record, conversations)),
+        contacts=tuple(map(CONTACTS.record, contacts)),
+        deliveries=tuple((DELIVERIES.record(row[:width]), entry_of(row[width:])) for row in deliveries),
+        templates=tuple(map(TEMPLATES.record, templates)),
+        webhooks=tuple(map(WEBHOOKS.record, webhooks)),
+        last_seq=last_seq[0][0],
+    )
+    return snapshot, number[0][0]

@@ -1,0 +1,236 @@
+"""Records as rows: one table for each kind of record, one column for each field.
+
+Both stores use the same tables; only the type of a column has another name in each dialect. What a
+column holds follows from the field's annotation: text, integers and booleans as they are, bytes as bytes,
+everything else (tuples, dicts, settings) as JSON text that an operator can query. A field that is added to a
+record needs a migration and nothing here; ``tests/storage/test_tables.py`` compares fields and columns.
+
+An ``Entry`` is the exception: what nearly all entries have, and what operators filter by, is a column; what
+few have stands in the column ``detail``, because a timeline is the one table that grows without end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, partial
+from operator import attrgetter
+from types import UnionType
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
+
+import msgspec
+from msgspec import Struct
+
+from protocol.codec import decode_json, encode_json
+from protocol.objects import By, Entry
+from protocol.records import (
+    AgentRecord,
+    ContactRecord,
+    ConversationRecord,
+    DeliveryRecord,
+    EntryRecord,
+    KeyRecord,
+    Record,
+    ServiceRecord,
+    TemplateRecord,
+    WebhookRecord,
+)
+from protocol.times import Moment
+
+Row = Sequence[Any]
+Kind = Literal["text", "integer", "boolean", "bytes", "json"]
+_SCALARS: tuple[tuple[type, Kind], ...] = ((str, "text"), (bool, "boolean"), (int, "integer"), (bytes, "bytes"))
+
+
+class Column(NamedTuple):
+    """A column: its name, what it holds, and the annotation of its field."""
+
+    name: str
+    kind: Kind
+    annotation: Any
+
+
+class Table:
+    """Where the records of one struct are kept, and both ways between record and row.
+
+    Parameters: the table's name, the struct, and the columns of the primary key.
+    """
+
+    __slots__ = ("_decoders", "_json", "_values", "columns", "key", "name", "names", "struct")
+
+    def __init__(self, name: str, struct: type[Struct], key: tuple[str, ...]) -> None:
+        self.name, self.struct, self.key = name, struct, key
+        self.columns = tuple(_column(field.name, field.type) for field in msgspec.structs.fields(struct))
+        self.names = tuple(column.name for column in self.columns)
+        self._values = attrgetter(*self.names)
+        self._json = tuple(index for index, column in enumerate(self.columns) if column.kind == "json")
+        decoders = [(index, _decoder(column)) for index, column in enumerate(self.columns)]
+        self._decoders = tuple((index, decode) for index, decode in decoders if decode is not None)
+
+    def row(self, record: Any) -> Row:
+        """The record's values in the order of the columns."""
+        values = list(self._values(record))
+        for index in self._json:
+            values[index] = _json_text(values[index])
+        return values
+
+    def record(self, row: Row) -> Any:
+        """The record of a row that was selected with ``select_list``. Raises msgspec.DecodeError."""
+        values = list(row)
+        for index, decode in self._decoders:
+            values[index] = decode(values[index])
+        return self.struct(**dict(zip(self.names, values, strict=True)))
+
+    def select_list(self, alias: str) -> str:
+        """The columns for a SELECT: ``c.id, c.service, …``."""
+        return ", ".join(f"{alias}.{name}" for name in self.names)
+
+
+def _column(name: str, annotation: Any) -> Column:
+    options = [option for option in _options(annotation) if option is not type(None)]
+    only = str if get_origin(options[0]) is Literal else options[0]
+    kind: Kind = "json"
+    if len(options) == 1 and isinstance(only, type):
+        kind = next((kind for scalar, kind in _SCALARS if issubclass(only, scalar)), "json")
+    return Column(name, kind, annotation)
+
+
+def _options(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+
+
+def _decoder(column: Column) -> Callable[[Any], Any] | None:
+    """What must be done to a value that was read; None = nothing.
+
+    Most tuples are one of a few (no tags, these skills): the cache spares decoding them again, and the
+    conversations of a snapshot share them. Dicts are never shared.
+    """
+    if column.kind == "boolean":
+        return bool  # SQLite has no booleans
+    if column.kind != "json":
+        return None
+    decode = partial(_from_json, column.annotation)
+    return lru_cache(maxsize=4096)(decode) if get_origin(column.annotation) is tuple else decode
+
+
+def _from_json(annotation: Any, text: str | None) -> Any:
+    return None if text is None else decode_json(text, annotation)
+
+
+def _json_text(value: Any) -> str | None:
+    return None if value is None else encode_json(value).decode()
+
+
+# ---------------------------------------------------------------- entries
+
+#: the fields of an Entry with a column of their own; ``at`` and ``by`` stand in at_ms, by_kind and by_id
+_PLAIN = ("seq", "conversation", "at", "type", "by", "text", "reason", "agent", "service")
+_REST = tuple(field for field in msgspec.structs.fields(Entry) if field.name not in _PLAIN)
+_rest = attrgetter(*(field.name for field in _REST))
+_NOTHING = (None,) * len(_REST)
+
+#: what an Entry has besides the columns, as JSON under the names that clients know
+Detail = msgspec.defstruct(
+    "Detail",
+    [(field.name, field.type, msgspec.field(default=None, name=field.encode_name)) for field in _REST],
+    omit_defaults=True,
+    module=__name__,
+)
+
+
+class EntryColumns(Struct):
+    """The columns of an entry; ``audience`` stands before the texts, so that a scan need not read them."""
+
+    seq: int
+    conversation: str
+    at_ms: int
+    type: str
+    by_kind: str | None
+    by_id: str | None
+    audience: str
+    agent: str | None
+    service: str | None
+    reason: str | None
+    text: str | None
+    detail: Detail | None  # type: ignore[valid-type]  # a struct made above from Entry's fields
+
+
+class AddressColumns(Struct):
+    """Whose address it is: kept from ``ContactRecord.addresses``, so that it can be looked up."""
+
+    channel: str
+    address: str
+    contact: str
+
+
+_MARK = "\x1f"  # addresses are printable, so none contains it
+
+
+def audience_text(audience: Iterable[str]) -> str:
+    """An audience as text in which ``audience_mark`` of each member is found, and of nobody else."""
+    return _MARK + "".join(member + _MARK for member in audience)
+
+
+def audience_mark(address: str) -> str:
+    """What to look for in an audience's text: marked on both sides, so ``agent:an`` is not in ``agent:ana``."""
+    return _MARK + address + _MARK
+
+
+def entry_row(record: EntryRecord) -> Row:
+    """The values of EntryColumns."""
+    entry, by, rest = record.entry, record.entry.by, _rest(record.entry)
+    return (
+        entry.seq,
+        entry.conversation,
+        entry.at,
+        entry.type,
+        by and by.kind,
+        by and by.id,
+        audience_text(record.audience),
+        entry.agent,
+        entry.service,
+        entry.reason,
+        entry.text,
+        None if rest == _NOTHING else _json_text(Detail(*rest)),
+    )
+
+
+def entry_of(row: Row) -> Entry:
+    """The entry of a row that was selected with all of EntryColumns. Raises msgspec.DecodeError."""
+    seq, conversation, at_ms, kind, by_kind, by_id, _, agent, service, reason, text, detail = row
+    return Entry(
+        seq=seq,
+        conversation=conversation,
+        at=Moment(at_ms),
+        type=kind,
+        by=None if by_kind is None else By(by_kind, by_id),
+        text=text,
+        reason=reason,
+        agent=agent,
+        service=service,
+        **({} if detail is None else msgspec.structs.asdict(decode_json(detail, Detail))),
+    )
+
+
+# ---------------------------------------------------------------- all tables
+
+CONVERSATIONS = Table("conversations", ConversationRecord, ("id",))
+AGENTS = Table("agents", AgentRecord, ("id",))
+SERVICES = Table("services", ServiceRecord, ("id",))
+CONTACTS = Table("contacts", ContactRecord, ("id",))
+ADDRESSES = Table("contact_addresses", AddressColumns, ("channel", "address"))
+ENTRIES = Table("entries", EntryColumns, ("seq",))
+KEYS = Table("request_keys", KeyRecord, ("owner", "key"))
+DELIVERIES = Table("deliveries", DeliveryRecord, ("seq",))
+TEMPLATES = Table("templates", TemplateRecord, ("id",))
+WEBHOOKS = Table("webhooks", WebhookRecord, ("id",))
+TABLES = (CONVERSATIONS, AGENTS, SERVICES, CONTACTS, ADDRESSES, ENTRIES, KEYS, DELIVERIES, TEMPLATES, WEBHOOKS)
+
+TABLE_OF: dict[type[Record], Table] = {
+    ConversationRecord: CONVERSATIONS,
+    AgentRecord: AGENTS,
+    ServiceRecord: SERVICES,
+    ContactRecord: CONTACTS,
+    DeliveryRecord: DELIVERIES,
+    TemplateRecord: TEMPLATES,
+    WebhookRecord: WEBHOOKS,
+}

@@ -1,0 +1,297 @@
+"""The whole server as a process: how it starts or refuses to, what it answers, and how it stops."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from router.auth import Gate
+from router.server import _readiness
+
+SECRET = "a secret of the tests, 32 bytes long"
+PATIENCE_S = 15.0
+CONFIG = """
+server.shutdown_s = 5
+services = [{id = "support", members = [{agent = "ana"}]}]
+agents = [{id = "ana"}]
+"""
+ROOT = Path(__file__).parents[2]
+
+
+class Server:
+    """A process, and what it said."""
+
+    def __init__(self, *arguments: str, secret: str | None = SECRET) -> None:
+        environ = {key: value for key, value in os.environ.items() if not key.startswith("SIGNALBOX_")}
+        environ |= {"SIGNALBOX_SECRET": secret} if secret else {}
+        command = [sys.executable, "-m", "router.cli", "serve", *arguments]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=pipe, stderr=pipe, text=True)
+        self.port = 0
+        self._sockets = ExitStack()
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/v1"
+
+    def ready(self) -> Server:
+        """Wait for the line that says so."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise AssertionError(f"the server did not start: {self.end()}")
+        assert line.startswith("signalbox ready on ws://127.0.0.1:"), line
+        assert line.endswith("/v1\n")
+        self.port = int(line.rpartition(":")[2].removesuffix("/v1\n"))
+        return self
+
+    def wait_for(self, event: str) -> None:
+        """Read the log up to this event."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            if f'"{event}"' in line:
+                return
+        raise AssertionError(f"the log ended without {event}")
+
+    def signal(self, number: int = signal.SIGTERM) -> None:
+        self.process.send_signal(number)
+
+    def end(self) -> tuple[int, str]:
+        """Wait for the end: the exit code, and what else stood on standard error."""
+        _, error = self.process.communicate(timeout=PATIENCE_S)
+        return self.process.returncode, error
+
+    def page(self, path: str, port: int | None = None) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=PATIENCE_S)
+        connection.request("GET", path)
+        response = connection.getresponse()
+        body = response.read().decode()
+        connection.close()
+        return response.status, body
+
+    def client(self, role: str, sub: str, **params: Any) -> Client:
+        return Client(self._sockets.enter_context(connect(self.url)), role, sub, params)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate(timeout=PATIENCE_S)
+        self._sockets.close()
+
+
+class Client:
+    """A real socket with an open session."""
+
+    def __init__(self, socket: ClientConnection, role: Any, sub: str, params: dict[str, Any]) -> None:
+        self.socket = socket
+        self.heard: list[dict[str, Any]] = []
+        self._ids = 0
+        token = Gate(secret=SECRET.encode()).issue(role, sub, now_ms=0, ttl_ms=10**13)
+        self.opened = self.say("session.open", token=token, **params)
+
+    def ask(self, method: str, **params: Any) -> int:
+        self._ids += 1
+        self.socket.send(json.dumps({"jsonrpc": "2.0", "id": self._ids, "method": method, "params": params}))
+        return self._ids
+
+    def say(self, method: str, **params: Any) -> Any:
+        ident = self.ask(method, **params)
+        while (message := self.next()).get("id") != ident:
+            pass
+        assert "result" in message, message
+        return message["result"]
+
+    def next(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(self.socket.recv(timeout=PATIENCE_S))
+        self.heard.append(message)
+        return message
+
+    def rest(self) -> int:
+        """Hear everything up to the end; its close code."""
+        try:
+            while True:
+                self.next()
+        except ConnectionClosed as end:
+            return end.rcvd.code if end.rcvd else 1006
+
+
+Start = Callable[..., Server]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start servers on one store; none outlives the test."""
+    servers: list[Server] = []
+    config = tmp_path / "signalbox.toml"
+
+    def start(*arguments: str, text: str = CONFIG, **more: Any) -> Server:
+        config.write_text(text)
+        usual = ["--config", str(config), "--port", "0", "--store", f"sqlite:///{tmp_path}/signalbox.db"]
+        servers.append(Server(*usual, *arguments, **more))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+# ---------------------------------------------------------------- answers
+
+
+def test_pages_are_answered_on_the_port_of_the_sessions(start: Start) -> None:
+    server = start().ready()
+    assert [server.page(path)[0] for path in ("/healthz", "/readyz", "/nothing")] == [200, 200, 404]
+    assert server.page("/readyz")[1] == "ready"
+    assert "openrpc" in json.loads(server.page("/openrpc.json")[1])
+    assert server.page("/v1")[0] == 426
+    server.client("agent", "ana").say("agent.set_availability", available=True)
+    status, metrics = server.page("/metrics")
+    assert status == 200
+    assert 'signalbox_requests_total{method="agent.set_availability",outcome="ok"} 1.0' in metrics
+
+
+def test_pages_may_have_a_port_of_their_own(start: Start) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = start(text=f"server.http_port = {port}\n{CONFIG}").ready()
+    assert server.page("/readyz", port) == (200, "ready")
+
+
+@pytest.mark.parametrize(
+    ("draining", "available", "expected"),
+    [
+        (False, True, (True, "ready")),
+        (False, False, (False, "the store takes no changes")),
+        (True, True, (False, "shutting down")),
+    ],
+)
+def test_it_is_ready_only_while_it_takes_changes(draining: bool, available: bool, expected: Any) -> None:
+    driver: Any = SimpleNamespace(draining=draining, available=available)
+    assert _readiness(driver) == expected
+
+
+# ---------------------------------------------------------------- stopping
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains_and_clients_are_told(start: Start, number: int) -> None:
+    server = start().ready()
+    clients = [server.client("agent", "ana"), server.client("contact", "nia")]
+    asked = clients[1].say("conversation.start", service="support", text="Hello")
+    server.signal(number)
+    for client in clients:
+        assert client.rest() == 1001
+        ending = client.heard[-1]
+        assert (ending["method"], ending["params"]["reason"]) == ("session.ending", "shutdown")
+        assert ending["params"]["retry_after_s"] > 0
+    code, log = server.end()
+    assert (code, '"stopped"' in log) == (0, True)
+    assert asked["conversation"]["state"] == "open"
+    with pytest.raises(OSError, match="refused"), connect(server.url):
+        pass
+
+
+def test_a_client_that_does_not_leave_cannot_hold_it_longer_than_the_limit(start: Start) -> None:
+    server = start(text=CONFIG.replace("= 5", "= 0.2")).ready()
+    deaf = deaf_client(server)
+    server.signal()
+    assert server.end()[0] == 0
+    deaf.close()
+
+
+def test_a_second_signal_quits_at_once(start: Start) -> None:
+    server = start(text=CONFIG.replace("= 5", "= 3600")).ready()
+    deaf = deaf_client(server)
+    server.signal()
+    server.wait_for("stopping")
+    server.signal()
+    code, log = server.end()
+    assert (code, "stopping at once" in log) == (130, True)
+    deaf.close()
+
+
+def deaf_client(server: Server) -> socket.socket:
+    """Somebody who shakes hands and then neither reads nor leaves."""
+    deaf = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S)
+    lines = ["GET /v1 HTTP/1.1", "Host: x", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
+    deaf.sendall("\r\n".join([*lines, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", ""]).encode())
+    assert b" 101 " in deaf.recv(1000)
+    return deaf
+
+
+# ---------------------------------------------------------------- going on
+
+
+def test_it_goes_on_where_it_was_killed(start: Start) -> None:
+    server = start().ready()
+    nia = server.client("contact", "nia")
+    asked = {"service": "support", "text": "Hello", "key": "k1"}
+    first = nia.say("conversation.start", **asked)
+    server.signal(signal.SIGKILL)
+    assert server.end()[0] == -signal.SIGKILL
+    server = start().ready()
+    nia = server.client("contact", "nia", since=1)
+    assert nia.say("conversation.start", **asked) == first
+    entries = [message["params"]["entry"] for message in nia.heard if message.get("method") == "conversation.entry"]
+    assert [(entry["seq"], entry["text"]) for entry in entries] == [(2, "Hello")]
+    page = nia.say("conversation.get", conversation=first["conversation"]["id"])
+    assert [entry["seq"] for entry in page["entries"]] == [1, 2]
+
+
+# ---------------------------------------------------------------- not starting
+
+
+def test_a_port_in_use_is_told(start: Start) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        code, error = start("--port", port).end()
+    assert code == 1
+    assert port in error
+    assert "Traceback" not in error
+
+
+def test_a_configuration_that_cannot_be_used_is_told(start: Start) -> None:
+    code, error = start(text='services = [{id = "support", colour = "red"}]').end()
+    assert code == 2
+    assert "colour" in error
+    assert "Traceback" not in error
+
+
+def test_a_server_without_a_secret_does_not_start(start: Start) -> None:
+    code, error = start(secret=None).end()
+    assert (code, "SIGNALBOX_SECRET" in error) == (2, True)
+
+
+@pytest.mark.parametrize("url", ["sqlite:////dev/null/signalbox.db", "postgresql://nobody@127.0.0.1:1/nowhere"])
+def test_a_store_that_cannot_be_had_is_told(start: Start, url: str) -> None:
+    code, error = start("--store", url).end()
+    assert code == 1
+    assert error.startswith("signalbox: ")
+    assert "Traceback" not in error
+
+
+def test_of_two_servers_on_one_store_the_older_stops_instead_of_writing_over_the_other(start: Start) -> None:
+    first, second = start().ready(), start().ready()
+    nia = second.client("contact", "nia")
+    with pytest.raises(ConnectionClosed):
+        first.client("agent", "ana")
+    code, error = first.end()
+    assert (code, "Traceback" in error) == (1, False)
+    assert error.splitlines()[-1].startswith("signalbox: ")
+    assert nia.say("conversation.start", service="support", text="Hello")["continued"] is False

@@ -1,0 +1,156 @@
+"""The link: a connection that is cut after any trouble, made again when needed, and leaves nothing behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from storage.postgres_link import Link, translated
+from storage.store import StorageUnavailable, StorageUnfit
+
+
+@pytest.fixture
+def link_to() -> Iterator[Callable[..., Link]]:
+    links: list[Link] = []
+
+    def link_to(url: str, patience_s: float = 30.0) -> Link:
+        links.append(Link(url, patience_s))
+        return links[-1]
+
+    yield link_to
+    for link in links:
+        link.close()
+
+
+def value(sql: str) -> Callable[[Any], Any]:
+    """Work that asks for one value."""
+    return lambda connection: connection.fetchval(sql)
+
+
+async def fail(connection: Any) -> None:
+    await connection.execute("BEGIN; CREATE TABLE unfinished ()")
+    raise RuntimeError("in the middle")
+
+
+def test_a_connection_serves_many_calls(postgres_url: str, link_to: Any) -> None:
+    link = link_to(postgres_url)
+    assert [link.run(value(f"SELECT {number}")) for number in (1, 2, 3)] == [1, 2, 3]
+    assert link.connects == 1
+
+
+def test_an_exception_passes_and_costs_the_connection_and_its_transaction(postgres_url: str, link_to: Any) -> None:
+    link = link_to(postgres_url)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="in the middle"):
+            link.run(fail)
+    assert link.run(value("SELECT to_regclass('unfinished')")) is None
+    assert link.connects == 3
+
+
+def test_a_call_that_takes_too_long_is_given_up_and_ended(postgres_url: str, link_to: Any) -> None:
+    link = link_to(postgres_url, 0.3)
+    link.run(value("SELECT 1"))
+    with pytest.raises(TimeoutError):
+        link.run(value("SELECT pg_sleep(600)"))
+    while link.run(value("SELECT count(*) FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep'")):
+        pass
+
+
+def test_what_is_left_of_a_lost_connection_is_ended_with_its_locks(
+    postgres_url: str, link_to: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server does not notice that the connection is lost: here, because it is not even closed."""
+    link, table = link_to(postgres_url), "LOCK TABLE locked IN ACCESS EXCLUSIVE MODE"
+    link.run(value("CREATE TABLE locked ()"))
+    lost = link._connection
+    monkeypatch.setattr(type(lost), "terminate", lambda connection: None)
+
+    async def lock_and_fail(connection: Any) -> None:
+        await connection.execute(f"BEGIN; {table}")
+        raise RuntimeError("lost")
+
+    with pytest.raises(RuntimeError, match="lost"):
+        link.run(lock_and_fail)
+    link.run(lambda connection: connection.execute(f"SET lock_timeout = '20s'; BEGIN; {table}; COMMIT"))
+    monkeypatch.undo()
+    lost.terminate()
+
+
+def test_a_closed_link_is_disconnected_and_may_be_used_again(postgres_url: str, link_to: Any) -> None:
+    link, other = link_to(postgres_url), link_to(postgres_url)
+    pid = link.run(value("SELECT pg_backend_pid()"))
+    link.close()
+    link.close()
+    while other.run(value(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}")):
+        pass
+    assert link.run(value("SELECT 1")) == 1
+
+
+def test_a_commit_is_durable_whatever_the_database_is_set_to(postgres_url: str, link_to: Any) -> None:
+    for setting, effective in (("off", "on"), ("local", "local")):
+        link = link_to(f"{postgres_url}&synchronous_commit={setting}")
+        assert link.run(value("SHOW synchronous_commit")) == effective
+
+
+def test_a_database_with_another_encoding_is_refused(postgres_server: Any, link_to: Any) -> None:
+    name = postgres_server.create_database("ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
+    try:
+        link = link_to(postgres_server.url(name))
+        with pytest.raises(StorageUnfit, match="LATIN1"):
+            link.run(value("SELECT 1"))
+        link.close()
+    finally:
+        postgres_server.drop_database(name)
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        asyncpg.DiskFullError("m"),
+        asyncpg.AdminShutdownError("m"),
+        asyncpg.CrashShutdownError("m"),
+        asyncpg.CannotConnectNowError("m"),
+        asyncpg.QueryCanceledError("m"),
+        asyncpg.TooManyConnectionsError("m"),
+        asyncpg.SerializationError("m"),
+        asyncpg.DeadlockDetectedError("m"),
+        asyncpg.LockNotAvailableError("m"),
+        asyncpg.ReadOnlySQLTransactionError("m"),
+        asyncpg.ConnectionDoesNotExistError("m"),
+        asyncpg.PostgresIOError("m"),
+        asyncpg.InterfaceError("m"),
+        asyncpg.InternalClientError("m"),
+        ConnectionResetError("m"),
+        OSError("m"),
+        TimeoutError(),
+    ],
+    ids=lambda problem: type(problem).__name__,
+)
+def test_what_passes_is_unavailable(problem: Exception) -> None:
+    with pytest.raises(StorageUnavailable, match=r"PostgreSQL"), translated():
+        raise problem
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        asyncpg.InvalidPasswordError("m"),
+        asyncpg.InvalidCatalogNameError("m"),
+        asyncpg.InsufficientPrivilegeError("m"),
+        asyncpg.UndefinedTableError("m"),
+        asyncpg.UniqueViolationError("m"),
+        asyncpg.DataCorruptedError("m"),
+    ],
+    ids=lambda problem: type(problem).__name__,
+)
+def test_what_somebody_must_mend_is_unfit(problem: Exception) -> None:
+    with pytest.raises(StorageUnfit, match="PostgreSQL"), translated():
+        raise problem
+
+
+def test_a_wrong_value_is_the_batchs_fault() -> None:
+    with pytest.raises(ValueError, match="PostgreSQL does not take"), translated():
+        raise asyncpg.CharacterNotInRepertoireError("m")

@@ -1,0 +1,211 @@
+"""Each question and its answer, the same from every store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from storage_samples import closed, contact, conversation, key, message
+
+from protocol.records import (
+    Batch,
+    ClosedIn,
+    ClosedOf,
+    ContactByAddress,
+    ContactById,
+    ConversationById,
+    DeliveryOf,
+    KeyOf,
+    Missed,
+    Question,
+    Timeline,
+)
+from storage.questions import ALL_KINDS, KINDS, for_sqlite
+
+
+def ids(records: Any) -> list[str]:
+    return [record.id for record in records]
+
+
+def numbers(entries: Any) -> list[int]:
+    return [entry.seq for entry in entries]
+
+
+def test_every_question_has_its_kind() -> None:
+    assert set(KINDS) == set(Question.__args__)  # type: ignore[attr-defined]  # a union of structs
+
+
+def test_what_is_not_there_is_none_or_empty(store: Any) -> None:
+    questions: list[Question] = [
+        ConversationById("c1"),
+        ContactById("p1"),
+        ContactByAddress("sms", "1"),
+        KeyOf("agent:ana", "k1"),
+        DeliveryOf(1),
+        ClosedOf("p1", "web"),
+        ClosedIn(None, 10),
+        Missed("agent:ana", 0, 10),
+        Timeline("c1", up_to=10, limit=10),
+    ]
+    assert store.read(questions) == [None, None, None, None, None, (), (), (), ((), False)]
+
+
+def test_answers_come_in_the_order_of_the_questions(store: Any) -> None:
+    store.commit(Batch(records=(conversation("c1"), conversation("c2"), contact("p1")), keys=(key(), key("k2"))))
+    questions = [KeyOf("agent:ana", "k2"), ConversationById("c2"), KeyOf("agent:ana", "no"), ContactById("p1")]
+    questions += [ConversationById("c1"), KeyOf("agent:ana", "k1"), ConversationById("c2"), KeyOf("agent:an", "k1")]
+    found = [getattr(answer, "key", None) or getattr(answer, "id", None) for answer in store.read(questions)]
+    assert found == ["k2", "c2", None, "p1", "c1", "k1", "c2", None]
+
+
+def test_an_expired_key_may_still_be_given(store: Any) -> None:
+    store.commit(Batch(entries=(message(1),), keys=(key(expires_at=5),)))
+    assert store.read([KeyOf("agent:ana", "k1")]) == [key(expires_at=5)]
+
+
+# ---------------------------------------------------------------- closed conversations
+
+
+@pytest.fixture
+def history(store: Any) -> Any:
+    """Closed conversations, of one contact on two channels and of others, in two services and in none."""
+    records = [
+        closed("a", 30),
+        closed("b", 10),
+        closed("c", 20, service="help"),
+        closed("d", 40, channel="sms", service=None),
+        closed("e", 50, contact="p2", service=None),
+        conversation("live", contact="p1", channel="web", service="sales", last_seq=60),
+        conversation("moved", contact="p1", channel="web", service="sales", last_seq=70, state="moved"),
+        conversation("snoozed", contact="p1", channel="web", service="sales", last_seq=80, state="snoozed"),
+    ]
+    store.commit(Batch(records=tuple(records)))
+    return store
+
+
+def test_a_contacts_closed_conversations_come_latest_first(history: Any) -> None:
+    questions = [ClosedOf("p1", "web"), ClosedOf("p1", "sms"), ClosedOf("p2", "sms"), ClosedOf("p", "web")]
+    assert list(map(ids, history.read(questions))) == [["a", "c", "b"], ["d"], [], []]
+
+
+def test_a_contacts_closed_conversations_on_all_channels_come_latest_first(history: Any) -> None:
+    assert list(map(ids, history.read([ClosedOf("p1", None), ClosedOf("p1", None, 2)]))) == [list("dacb"), list("da")]
+
+
+def test_a_contacts_closed_conversations_are_the_latest_so_many(history: Any) -> None:
+    questions = [ClosedOf("p1", "web", limit) for limit in (0, 1, 2, 3, 4)]
+    assert list(map(ids, history.read(questions))) == [[], ["a"], ["a", "c"], ["a", "c", "b"], ["a", "c", "b"]]
+
+
+def test_closed_conversations_of_all_services_and_of_none(history: Any) -> None:
+    assert list(map(ids, history.read([ClosedIn(None, 10), ClosedIn(None, 3)]))) == [list("edacb"), list("eda")]
+
+
+def test_closed_conversations_of_some_services_are_merged(history: Any) -> None:
+    questions = [
+        ClosedIn(("sales",), 10),
+        ClosedIn(("sales", "help"), 10),
+        ClosedIn(("help", "sales", "help"), 2),
+        ClosedIn((), 10),
+        ClosedIn(("sal", "none"), 10),
+        ClosedIn(("sales",), 0),
+    ]
+    assert list(map(ids, history.read(questions))) == [["a", "b"], ["a", "c", "b"], ["a", "c"], [], [], []]
+
+
+def test_of_equal_age_the_later_id_comes_first(store: Any) -> None:
+    store.commit(Batch(records=tuple(closed(name, 7, service=name) for name in "bca")))
+    questions = [ClosedOf("p1", "web"), ClosedIn(None, 2), ClosedIn(("a", "b", "c"), 2)]
+    assert list(map(ids, store.read(questions))) == [["c", "b", "a"], ["c", "b"], ["c", "b"]]
+
+
+def test_a_reopened_conversation_is_no_longer_closed(history: Any) -> None:
+    history.commit(Batch(records=(conversation("a", contact="p1", channel="web", service="sales"),)))
+    assert list(map(ids, history.read([ClosedOf("p1", "web"), ClosedIn(("sales",), 9)]))) == [["c", "b"], ["b"]]
+
+
+# ---------------------------------------------------------------- timelines
+
+
+@pytest.fixture
+def timeline(store: Any) -> Any:
+    """Seq 1 to 9: odd ones in c1, even ones in c2; 5 is a note, 7 an assignment."""
+    kinds = {5: "note", 7: "assigned"}
+    entries = [message(seq, "c1" if seq % 2 else "c2", type=kinds.get(seq, "message")) for seq in (2, 1, 3, 4, 5, 6, 7)]
+    store.commit(Batch(entries=(*entries, message(9), message(8, "c2"))))
+    return store
+
+
+@pytest.mark.parametrize(
+    ("bounds", "found", "more"),
+    [
+        ({"up_to": 100, "limit": 100}, [1, 3, 5, 7, 9], False),
+        ({"up_to": 100, "limit": 5}, [1, 3, 5, 7, 9], False),
+        ({"up_to": 100, "limit": 4}, [3, 5, 7, 9], True),
+        ({"up_to": 7, "limit": 2}, [5, 7], True),
+        ({"up_to": 0, "limit": 2}, [], False),
+        ({"up_to": 100, "limit": 2, "before": 7}, [3, 5], True),
+        ({"up_to": 100, "limit": 2, "before": 5}, [1, 3], False),
+        ({"up_to": 100, "limit": 2, "before": 1}, [], False),
+        ({"up_to": 5, "limit": 9, "before": 9}, [1, 3, 5], False),
+        ({"up_to": 5, "limit": 9, "before": 5}, [1, 3], False),
+        ({"up_to": 100, "limit": 0}, [], True),
+        ({"up_to": 0, "limit": 0}, [], False),
+        ({"up_to": 100, "limit": 2, "types": frozenset({"message"})}, [3, 9], True),
+        ({"up_to": 100, "limit": 3, "types": frozenset({"message"})}, [1, 3, 9], False),
+        ({"up_to": 100, "limit": 9, "types": frozenset({"note", "assigned"})}, [5, 7], False),
+        ({"up_to": 100, "limit": 9, "types": frozenset({"not"})}, [], False),
+        ({"up_to": 100, "limit": 9, "types": frozenset()}, [], False),
+    ],
+)
+def test_a_timeline_is_the_newest_before_a_bound_oldest_first(
+    timeline: Any, bounds: Any, found: Any, more: bool
+) -> None:
+    [(entries, older)] = timeline.read([Timeline("c1", **bounds)])
+    assert (numbers(entries), older) == (found, more)
+
+
+def test_timelines_asked_together_are_not_mixed(timeline: Any) -> None:
+    answers = timeline.read(
+        [Timeline(name, up_to=100, limit=limit) for name, limit in (("c2", 3), ("c1", 2), ("c2", 9))]
+    )
+    assert [numbers(entries) for entries, _ in answers] == [[4, 6, 8], [7, 9], [2, 4, 6, 8]]
+
+
+# ---------------------------------------------------------------- missed
+
+
+def test_missed_is_what_the_address_was_told_and_nobody_else_was(store: Any) -> None:
+    audiences = [
+        ("agent:ana",),
+        ("agent:an", "agent:ben"),
+        (),
+        ("agent:ben", "agent:ana"),
+        ("contact:ana",),
+        ("agent:anab",),
+    ]
+    store.commit(Batch(entries=tuple(message(seq, to=to) for seq, to in enumerate(audiences, 1))))
+    addresses = ["agent:ana", "agent:an", "agent:a", "agent:ben", "contact:ana", "ana", "agent:anab", ""]
+    answers = store.read([Missed(address, 0, 100) for address in addresses])
+    assert list(map(numbers, answers)) == [[1, 4], [2], [], [2, 4], [5], [], [6], []]
+
+
+def test_missed_begins_after_since_and_ends_with_up_to(store: Any) -> None:
+    store.commit(Batch(entries=tuple(message(seq, f"c{seq % 2}") for seq in (3, 1, 5, 2, 4))))
+    answers = store.read(
+        [Missed("agent:ana", since, up_to) for since, up_to in ((0, 5), (1, 4), (2, 2), (4, 9), (9, 9))]
+    )
+    assert list(map(numbers, answers)) == [[1, 2, 3, 4, 5], [2, 3, 4], [], [5], []]
+
+
+# ---------------------------------------------------------------- plans
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS, ids=lambda kind: kind.select[-60:])
+def test_sqlite_finds_every_answer_by_an_index_without_sorting(opened: Any, kind: Any) -> None:
+    connection = opened("sqlite:///:memory:")._writing()
+    plan = [
+        line for *_, line in connection.execute("EXPLAIN QUERY PLAN " + for_sqlite(kind.sql), (None,) * len(kind.types))
+    ]
+    tables = [line for line in plan if "json_each" not in line and ("SCAN" in line or "TEMP B-TREE" in line)]
+    assert all("USING" in line and "INDEX" in line for line in tables), plan

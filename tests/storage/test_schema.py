@@ -1,0 +1,114 @@
+"""Migrations: in order, once, never backwards, and none by halves."""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import Any
+
+import pytest
+from storage_samples import conversation, message
+
+from protocol.records import Batch
+from storage import postgres_reading, sqlite
+from storage.schema import Migration, migrations, next_migration
+from storage.store import StorageUnfit
+from storage.urls import migrate
+
+KNOWN = [Migration(1, "0001_one", ""), Migration(2, "0002_two", "")]
+HERE = [migration.name for migration in migrations("sqlite")]  # what there is without the tests' own
+NEXT = len(HERE) + 1
+ADD = Migration(NEXT, "9999_add", "CREATE TABLE added (x bigint); INSERT INTO added VALUES (7)")
+BROKEN = Migration(NEXT, "9999_broken", "CREATE TABLE added (x bigint); INSERT INTO missing VALUES (7)")
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A server that knows one migration more."""
+
+    def later(migration: Migration) -> None:
+        for module in (sqlite, postgres_reading):
+            monkeypatch.setattr(module, "migrations", lambda dialect: [*migrations(dialect), migration])
+
+    return later
+
+
+@pytest.fixture
+def rows(lasting_url: str, request: pytest.FixtureRequest) -> Any:
+    """Ask the database directly."""
+
+    def rows(sql: str) -> list[tuple[Any, ...]]:
+        if lasting_url.startswith("sqlite"):
+            connection = sqlite.apsw.Connection(lasting_url.removeprefix("sqlite:///"))
+            return list(connection.execute(sql))
+        return [tuple(row) for row in request.getfixturevalue("postgres_server").ask(lasting_url, sql)]
+
+    return rows
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgres"])
+def test_files_are_numbered_without_gaps(dialect: Any) -> None:
+    found = migrations(dialect)
+    assert [migration.version for migration in found] == list(range(1, len(found) + 1))
+    assert all(re.fullmatch(rf"{migration.version:04d}_[a-z_]+", migration.name) for migration in found)
+
+
+def test_both_dialects_have_the_same_migrations() -> None:
+    assert [m.name for m in migrations("sqlite")] == [m.name for m in migrations("postgres")]
+
+
+def test_the_next_migration_is_the_first_that_is_missing() -> None:
+    assert [next_migration(KNOWN, version) for version in (0, 1, 2)] == [KNOWN[0], KNOWN[1], None]
+
+
+def test_a_newer_schema_is_refused_with_both_versions() -> None:
+    with pytest.raises(StorageUnfit, match="schema version 7, this server knows versions up to 2: upgrade the server"):
+        next_migration(KNOWN, 7)
+
+
+def test_what_is_outstanding_is_applied_once(lasting_url: str, later: Any, rows: Any) -> None:
+    assert migrate(lasting_url) == HERE
+    later(ADD)
+    assert migrate(lasting_url) == [ADD.name]
+    assert migrate(lasting_url) == []
+    assert rows("SELECT x FROM added") == [(7,)]
+    assert rows("SELECT version, name FROM schema_version ORDER BY version") == list(enumerate([*HERE, ADD.name], 1))
+
+
+def test_a_server_refuses_a_schema_newer_than_itself(lasting_url: str, later: Any, monkeypatch: Any) -> None:
+    later(ADD)
+    migrate(lasting_url)
+    monkeypatch.undo()
+    for _ in range(2):
+        with pytest.raises(StorageUnfit, match=f"schema version {NEXT}, this server knows versions up to {NEXT - 1}"):
+            migrate(lasting_url)
+
+
+def test_a_migration_that_fails_leaves_nothing_and_may_be_repeated(lasting_url: str, later: Any, rows: Any) -> None:
+    later(BROKEN)
+    for _ in range(2):
+        with pytest.raises(StorageUnfit, match="missing"):
+            migrate(lasting_url)
+    later(ADD)
+    assert migrate(lasting_url) == [ADD.name]
+    assert rows("SELECT x FROM added") == [(7,)]
+
+
+def test_servers_that_start_together_migrate_once(lasting_url: str, later: Any) -> None:
+    later(ADD)
+    applied: list[str] = []
+    threads = [threading.Thread(target=lambda: applied.extend(migrate(lasting_url))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(applied) == [*HERE, ADD.name]
+
+
+def test_readable_views_show_times(lasting_url: str, opened: Any, rows: Any) -> None:
+    entry = message(1, at=1_767_603_600_123)
+    opened(lasting_url).commit(Batch(entries=(entry,), records=(conversation(created_at=0),)))
+    [(at,)] = rows("SELECT at FROM entries_readable")
+    [(created, closed)] = rows("SELECT created_at, closed_at FROM conversations_readable")
+    assert (str(at)[:23].replace("T", " "), str(created)[:10]) == ("2026-01-05 09:00:00.123", "1970-01-01")
+    assert closed is None

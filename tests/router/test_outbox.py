@@ -184,7 +184,7 @@ async def test_a_slow_consumer_gets_4008_and_the_others_their_notices():
                 count += 1
                 built.desk.tell_all(b'"%s"' % (b"a" * 50_000))
                 assert (await fast.frame())[0] == 0x81
-        assert count > 4
+        assert count * 50_002 > 200_000  # not before its bound; how much the kernel takes first is its own affair
         assert await slow.close_code() == 4008
         await fast.works()
 

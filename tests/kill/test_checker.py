@@ -10,7 +10,7 @@ import pytest
 
 from tests.kill.checker import broken
 from tests.kill.ledger import Entry, Final, Ledger, Request, Row, Rows, Session, milliseconds
-from tests.kill.life import Rules
+from tests.kill.life import Life, Rules
 
 START = 1_767_603_600_000
 RULES = Rules(((500, "notify"), (1100, "add_managers")), 3_000, ("mia",), ("dee",))
@@ -222,3 +222,13 @@ def test_damage_is_found_and_named(what: str) -> None:
     story = Story()
     damages(story)[what]()
     assert any(what in problem for problem in story.broken()), story.broken()
+
+
+def test_a_grace_of_the_same_millisecond_may_come_before_a_deadline_but_a_request_may_not() -> None:
+    for by, problems in ((SYSTEM, 0), (ANA, 1)):
+        life = Life("c1", RULES)
+        life.read(entry(1, "c1", 0, "created", WEB))
+        life.read(entry(2, "c1", 0, "message", WEB, text="web0 writes 1"))
+        life.read(entry(3, "c1", 500, "unassigned", by, agent="ana", reason="lost"))
+        life.read(entry(4, "c1", 500, "escalated", SYSTEM, step=0, reason="notify"))
+        assert len(life.problems) == problems

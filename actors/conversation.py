@@ -232,9 +232,11 @@ class ConversationActor(LivingActor):
 
     def _escalate(self, turn: Turn) -> None:
         """Climb one rung of the ladder. [S0]"""
-        record, index = self.record, self.record.ladder_fired
-        step = self.rules.ladder[index]
-        record.ladder_fired = index + 1
+        record, rules = self.record, self.rules
+        index = rules.next_step(record)
+        assert index is not None
+        step = rules.ladder[index]
+        record.steps_fired = (*record.steps_fired, rules.names[index])
         match step.do:
             case "add_managers":
                 managers = self._house.services[record.service or ""].managers
@@ -253,9 +255,11 @@ class ConversationActor(LivingActor):
             webhook.call(self._house, record, step.url, index, turn)
 
     def _overflow(self, service: str | None, turn: Turn) -> None:
-        """The ladder moves it to another service, unless that cannot take it."""
+        """The ladder moves it to another service, unless that cannot take it or its own ladder has sent it away."""
         record, house = self.record, self._house
         if service is None or service not in house.services or service == record.service:
+            return
+        if any(fired.service == service and fired.step.do == "move_to" for fired in record.steps_fired):
             return
         contact = house.contacts.get(record.contact or "")
         channel = record.channel or ""

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from actors.hours import Hours, compiled
-from protocol.records import ConversationRecord
+from protocol.records import ConversationRecord, StepFired
 from protocol.settings import ServiceSettings, Step
+from protocol.times import Duration
 
 Deadline = tuple[int, str]
 
@@ -21,19 +24,35 @@ Deadline = tuple[int, str]
 class Rules:
     """A service's settings, made ready for use: the ladder in its order, business hours compiled.
 
+    ``names`` are what the ladder's steps are remembered by, in the same order.
+
     Raises ValueError if the business hours make no sense.
     """
 
-    __slots__ = ("_hours", "ladder", "settings")
+    __slots__ = ("_hours", "ladder", "names", "settings")
 
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
         self.ladder: tuple[Step, ...] = tuple(sorted(settings.escalation, key=lambda step: step.after))
+        self.names = tuple(StepFired(settings.id, _timeless(step)) for step in self.ladder)
         self._hours: Hours | None = compiled(settings.business_hours)
 
     def after(self, since: int, length: int) -> int:
         """The moment when so much open time has passed since then. [behaviour §5, business hours]"""
         return since + length if self._hours is None else self._hours.after(since, length)
+
+    def next_step(self, record: ConversationRecord) -> int | None:
+        """The place in the ladder of the first step that has not fired in this wait; None = all have.
+
+        Steps are told apart by what they do and not by when, so a ladder may be changed during a wait. Of several
+        that do the same as many have fired as are remembered, the earliest first.
+        """
+        fired = list(record.steps_fired)
+        for place, name in enumerate(self.names):
+            if name not in fired:
+                return place
+            fired.remove(name)
+        return None
 
 
 def deadlines(record: ConversationRecord, rules: Rules) -> list[Deadline]:
@@ -47,14 +66,14 @@ def deadlines(record: ConversationRecord, rules: Rules) -> list[Deadline]:
             due.append((rules.after(since, settings.soon_after + 1), "soon"))
         if record.lateness != "overdue":
             due.append((rules.after(since, settings.overdue_after + 1), "overdue"))
-        if record.ladder_fired < len(rules.ladder):
-            due.append((rules.after(since, rules.ladder[record.ladder_fired].after), "escalate"))
+        step = rules.next_step(record)
+        if step is not None:
+            due.append((rules.after(since, rules.ladder[step].after), "escalate"))
     if record.offered_at is not None and not record.routed and settings.offer_within is not None:
         due.append((record.offered_at + settings.offer_within, "offer"))
     if record.reply_due is not None:
         due.append((record.reply_due, "reply"))
-    if record.paused:
-        due.append((min(until for _, until in record.paused), "pause"))
+    due.extend((until, "pause") for _, until in record.paused)
     if record.snoozed_until is not None:
         due.append((record.snoozed_until, "snooze"))
     elif settings.auto_close_after is not None:
@@ -80,3 +99,7 @@ def lateness(record: ConversationRecord, rules: Rules, now: int) -> Literal["soo
     if now >= rules.after(since, settings.overdue_after + 1):
         return "overdue"
     return "soon" if now >= rules.after(since, settings.soon_after + 1) else None
+
+
+def _timeless(step: Step) -> Step:
+    return msgspec.structs.replace(step, after=Duration(0))

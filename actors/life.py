@@ -108,7 +108,7 @@ class LivingActor(HandedActor):
         """An answer or an end: the wait is over and the ladder is armed again."""
         record = self.record
         record.waiting_since = record.lateness = None
-        record.ladder_fired = 0
+        record.steps_fired = ()
         record.reply_due = None
 
     def _snooze(self, params: ConversationSnooze, by: By, turn: Turn) -> None:

@@ -12,7 +12,14 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from protocol.objects import Entry, State
-from protocol.settings import AgentSettings, ServiceSettings, Template
+from protocol.settings import AgentSettings, ServiceSettings, Step, Template
+
+
+class StepFired(Struct, frozen=True):
+    """A step of a service's ladder that has fired: what it did, so with ``after`` 0, whenever that was."""
+
+    service: str
+    step: Step
 
 
 class ConversationRecord(Struct, kw_only=True):
@@ -46,7 +53,7 @@ class ConversationRecord(Struct, kw_only=True):
     paused: tuple[tuple[str, int], ...] = ()  # (agent, until): no candidate before then
     waiting_since: int | None = None  # the oldest unanswered contact message
     lateness: Literal["soon", "overdue"] | None = None
-    ladder_fired: int = 0  # rungs fired in this waiting episode
+    steps_fired: tuple[StepFired, ...] = ()  # of the ladder, in this waiting episode
     managers_added: bool = False
     reply_due: int | None = None  # when a pushed conversation is taken from an agent who is silent
     snoozed_until: int | None = None

@@ -271,7 +271,6 @@ def test_a_ladder_of_several_steps_fires_each_once_in_order() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.xfail(strict=True, reason="ladder_fired is a position, which means another step when the ladder changes")
 def test_no_step_fires_twice_in_a_wait_though_the_ladder_is_changed() -> None:
     step = {"after": "10m", "do": "raise_priority", "by": 1}
     world = world_of("", escalation=[step])

@@ -67,7 +67,7 @@ def test_the_deadlines_are_one_millisecond_after_the_limits_and_exactly_at_the_r
 
 def test_what_has_come_is_not_due_again() -> None:
     assert "soon" not in due(waiting(lateness="soon"))
-    assert due(waiting(lateness="overdue", ladder_fired=1)) == {"auto_close": 24 * HOUR + 1}
+    assert due(waiting(lateness="overdue", steps_fired=rules().names)) == {"auto_close": 24 * HOUR + 1}
 
 
 def test_overdue_before_soon_leaves_no_soon_behind() -> None:
@@ -85,7 +85,8 @@ def test_the_ladder_is_climbed_in_order_of_time_whatever_the_order_in_the_file()
     ]
     ladder = rules(escalation=steps).ladder
     assert [step.do for step in ladder] == ["notify", "raise_priority", "add_managers"]
-    times = [due(waiting(ladder_fired=rung), escalation=steps).get("escalate") for rung in range(4)]
+    names = rules(escalation=steps).names
+    times = [due(waiting(steps_fired=names[:rung]), escalation=steps).get("escalate") for rung in range(4)]
     assert times == [10 * MINUTE, 20 * MINUTE, 30 * MINUTE, None]
 
 

@@ -6,10 +6,14 @@ import re
 import threading
 from typing import Any
 
+import msgspec
 import pytest
 from storage_samples import conversation, message
 
-from protocol.records import Batch
+from protocol.codec import encode_json
+from protocol.records import Batch, StepFired
+from protocol.settings import ServiceSettings, Step
+from protocol.times import Duration
 from storage import postgres_reading, sqlite
 from storage.schema import Migration, migrations, next_migration
 from storage.store import StorageUnfit
@@ -112,3 +116,27 @@ def test_readable_views_show_times(lasting_url: str, opened: Any, rows: Any) -> 
     [(created, closed)] = rows("SELECT created_at, closed_at FROM conversations_readable")
     assert (str(at)[:23].replace("T", " "), str(created)[:10]) == ("2026-01-05 09:00:00.123", "1970-01-01")
     assert closed is None
+
+
+def test_the_steps_that_had_fired_by_number_are_remembered_by_what_they_do(
+    lasting_url: str, opened: Any, rows: Any, monkeypatch: Any
+) -> None:
+    """0003: a conversation that waits through the upgrade does not climb the same steps again."""
+    for module in (sqlite, postgres_reading):
+        monkeypatch.setattr(module, "migrations", lambda dialect: migrations(dialect)[:2])
+    migrate(lasting_url)
+    monkeypatch.undo()
+    steps = tuple(Step(after=Duration(n * 60_000), do="raise_priority", by=n) for n in (5, 10, 15))
+    settings = encode_json(ServiceSettings(id="support", escalation=steps)).decode()
+    rows(f"INSERT INTO services (id, position, settings) VALUES ('support', 0, '{settings}')")
+    for name, fired in (("c1", 2), ("c2", 0)):
+        rows(
+            "INSERT INTO conversations (id, service, state, crew, joined, queued, age_since, need, priority, skills,"
+            " tags, paused, ladder_fired, managers_added, created_at, stirred_at, last_seq) VALUES"
+            f" ('{name}', 'support', 'open', '[]', '[]', true, 0, 'new', 0, '[]', '[]', '[]', {fired}, false, 0, 0, 1)"
+        )
+    store = opened(lasting_url)
+    first, second = store.load().conversations
+    timeless = [msgspec.structs.replace(step, after=Duration(0)) for step in steps]
+    assert first.steps_fired == tuple(StepFired("support", step) for step in timeless[:2])
+    assert second.steps_fired == ()

@@ -6,13 +6,13 @@ from msgspec import Struct
 
 from protocol.ids import Principal
 from protocol.objects import By, Entry, Origin, Rule
+from protocol.params import Params
 from protocol.records import DeliveryRecord
 from protocol.requests import (
     ConnectorDelivered,
     ConnectorReceive,
     ContactUpdate,
     ConversationStart,
-    Params,
     SetAvailability,
 )
 from protocol.settings import AgentSettings, ServiceSettings

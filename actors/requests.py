@@ -28,6 +28,7 @@ from protocol.codec import Call
 from protocol.errors import bad_params, refused
 from protocol.ids import Principal, contact_id, is_printable
 from protocol.objects import OUTSIDE_TYPES
+from protocol.params import Nothing
 from protocol.records import (
     AgentRecord,
     ContactRecord,
@@ -61,7 +62,6 @@ from protocol.requests import (
     MessageComment,
     MessageReact,
     MessageSend,
-    Nothing,
     OneConversation,
     OneEntry,
     Received,
@@ -385,7 +385,7 @@ def _settings(house: House, call: Call, principal: Principal, turn: Turn) -> Any
         case "template.list":
             return Templates(tuple(house.templates[name].record.settings for name in sorted(house.templates)))
         case "agent.unwatch":
-            house.agent_watches.end(turn.session)
+            house.agent_watches.end(turn.session, turn)
     return Nothing()
 
 

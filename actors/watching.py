@@ -8,12 +8,12 @@ from actors.system import Turn
 from actors.watch import WATCHES_MAX
 from protocol.errors import refused
 from protocol.ids import Principal
+from protocol.params import Nothing
 from protocol.requests import (
     Agents,
     AgentWatch,
     ConversationPresence,
     ConversationWatch,
-    Nothing,
     OneWatch,
     WatchName,
 )
@@ -33,17 +33,16 @@ def begin(house: House, params: ConversationWatch | WatchName | AgentWatch, prin
             if known is None:
                 raise refused("not_found", "this session has no such watch")
             house.watches.remove(known)
+            turn.undo.append(lambda: house.watches.keep(known))
             turn.answer = Nothing()
         case AgentWatch():
-            house.agent_watches.add(turn.session, principal, params.services)
+            house.agent_watches.add(turn, principal, params.services)
             shown = (name for name in house.agents if house.agent_watches.shows(name, principal, params.services))
             turn.answer = Agents(tuple(house.agents[name].view() for name in shown))
 
 
 def present(house: House, params: ConversationPresence, principal: Principal, turn: Turn) -> None:
     """Say what somebody is doing with a conversation that was found and may be seen."""
-    presence = house.presences.get(params.conversation)
-    if presence is None:
-        presence = house.presences[params.conversation] = PresenceActor(house, params.conversation)
+    presence = house.presences.get(params.conversation) or PresenceActor(house, params.conversation)
     turn.answer = Nothing()
     turn.send(presence, Present(turn.session, principal, params.state))

@@ -41,6 +41,19 @@ class Origin(Struct, frozen=True, omit_defaults=True):
     service: str | None = None
 
 
+class Meeting(Struct, frozen=True, kw_only=True):
+    """A meeting with an agent; ``tentative`` until the agent has confirmed it."""
+
+    id: str
+    agent: str
+    start: Moment
+    minutes: int
+    subject: str | None = None
+    email: str | None = None
+    status: Literal["tentative", "confirmed", "cancelled"] = "confirmed"
+    conversation: str
+
+
 class Entry(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One durable fact in a conversation's timeline; ``seq`` orders all facts of the workspace."""
 
@@ -63,9 +76,15 @@ class Entry(Struct, frozen=True, omit_defaults=True, kw_only=True):
     comment: str | None = None
     until: Moment | None = None
     step: int | None = None
-    to: int | None = None
+    to: int | tuple[str, ...] | None = None
     emoji: str | None = None
     url: str | None = None
+    meeting: Meeting | None = None
+    messages: tuple[int, ...] | None = None
+    status: str | None = None
+    error: str | None = None
+    who: By | None = None
+    anonymous: bool | None = None  # a reaction in a read-only conversation: people outside see it without ``by``
 
 
 class ContactBrief(Struct, frozen=True):
@@ -164,6 +183,7 @@ class Contact(Struct, frozen=True, kw_only=True):
     phone: str | None = None
     company: str | None = None
     custom: dict[str, Any] = {}
+    language: str | None = None
     online: bool = False
     last_active: Moment | None = None
     location: str | None = None

@@ -22,6 +22,16 @@ class StepFired(Struct, frozen=True):
     step: Step
 
 
+class ReadMark(Struct, frozen=True, array_like=True):
+    """How far somebody has read a conversation. Ticks."""
+
+    who: str  # an address: ``agent:ana``
+    count: int  # messages seen
+    seq: int  # the last entry seen
+    since: int | None = None  # when the oldest unread message came
+    unmailed: int | None = None  # when the oldest unread one came that was not mailed
+
+
 class ConversationRecord(Struct, kw_only=True):
     """A conversation. Times are ticks (ms)."""
 
@@ -64,6 +74,16 @@ class ConversationRecord(Struct, kw_only=True):
     last_agent_message_at: int | None = None
     closed_at: int | None = None
     moved_to: str | None = None  # a stub's: the service where the conversation is now
+    created_by: str | None = None  # the address of who created it: ``agent:ana``
+    members: tuple[str, ...] = ()  # contacts who were let in, beside ``contact``
+    read_only: bool = False
+    by_link: bool = False
+    link: str | None = None  # while ``by_link``: whoever presents it comes in
+    picture: str | None = None  # a file's id
+    messages: int = 0  # how many there are
+    answered: int = 0  # how many there were at the last agent's message
+    read: tuple[ReadMark, ...] = ()  # what each reader has seen
+    unmailed_since: int | None = None  # the earliest of the marks'
     last_seq: int = 0
 
 
@@ -104,6 +124,9 @@ class ContactRecord(Struct, kw_only=True):
     addresses: tuple[tuple[str, str], ...] = ()
     last_active: int | None = None
     last_agent: str | None = None
+    language: str | None = None
+    signed_in: bool = False  # a token has named it: it is nobody's other name
+    merged_into: str | None = None  # it is the same person as this one; only the name is left
 
 
 class EntryRecord(Struct, frozen=True, kw_only=True):
@@ -132,6 +155,8 @@ class DeliveryRecord(Struct, frozen=True, kw_only=True):
     address: str
     status: Literal["pending", "sent", "delivered", "read", "failed"] = "pending"
     error: str | None = None
+    waited_since: int | None = None  # the wait that this message ended: it goes on if the message fails
+    changed_at: int = 0  # when this status came
 
 
 class TemplateRecord(Struct, kw_only=True):
@@ -154,8 +179,75 @@ class WebhookRecord(Struct, kw_only=True):
     status: Literal["pending", "done", "failed"] = "pending"
 
 
+MailKind = Literal["fallback", "digest", "forward", "invitation", "update", "cancellation", "reminder"]
+
+
+class MailRecord(Struct, kw_only=True):
+    """A mail, repeated until the mail server takes it. ``id`` says what caused it, and becomes the Message-ID."""
+
+    id: str
+    kind: MailKind
+    recipient: str
+    conversation: str | None = None
+    data: str  # JSON: what the mail is made of, by kind
+    language: str = "en"
+    created_at: int = 0
+    attempts: int = 0
+    next_at: int = 0  # the tick of the next attempt
+    status: Literal["pending", "done", "failed"] = "pending"
+    error: str | None = None
+
+
+class DigestRecord(Struct, kw_only=True):
+    """Where somebody's digests of unread messages stand. ``id`` is the reader's address."""
+
+    id: str
+    sent: int = 0  # in this cycle, at most three a day
+    last_at: int | None = None
+
+
+class MeetingRecord(Struct, kw_only=True):
+    """A meeting with an agent. Ticks."""
+
+    id: str
+    agent: str
+    starts: int
+    minutes: int
+    subject: str | None = None
+    email: str | None = None  # of the other side
+    contact: str | None = None
+    status: Literal["tentative", "confirmed", "cancelled"] = "confirmed"
+    conversation: str
+    sequence: int = 0  # of its invitation
+    reminded: bool = False
+    ends: int = 0  # when it is over
+
+
+class FileRecord(Struct, kw_only=True):
+    """An uploaded file. Nobody but its owner sees it before it is sent."""
+
+    id: str
+    owner: str  # the address of who uploaded it
+    name: str
+    type: str
+    size: int
+    created_at: int
+    conversations: tuple[str, ...] = ()  # in which it was sent
+    deleted: bool = False
+
+
 Record = (
-    ConversationRecord | AgentRecord | ServiceRecord | ContactRecord | DeliveryRecord | TemplateRecord | WebhookRecord
+    ConversationRecord
+    | AgentRecord
+    | ServiceRecord
+    | ContactRecord
+    | DeliveryRecord
+    | TemplateRecord
+    | WebhookRecord
+    | MailRecord
+    | DigestRecord
+    | MeetingRecord
+    | FileRecord
 )
 
 
@@ -176,11 +268,14 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 
     services: tuple[ServiceRecord, ...] = ()  # by position
     agents: tuple[AgentRecord, ...] = ()  # by position
-    conversations: tuple[ConversationRecord, ...] = ()  # open and snoozed, by id
+    conversations: tuple[ConversationRecord, ...] = ()  # open, snoozed, and closed with something to mail, by id
     contacts: tuple[ContactRecord, ...] = ()  # of these conversations, by id
     deliveries: tuple[tuple[DeliveryRecord, Entry], ...] = ()  # pending, by seq
     templates: tuple[TemplateRecord, ...] = ()  # by name
     webhooks: tuple[WebhookRecord, ...] = ()  # pending, by id
+    mails: tuple[MailRecord, ...] = ()  # pending, by id
+    digests: tuple[DigestRecord, ...] = ()  # with ``sent``, by id
+    meetings: tuple[MeetingRecord, ...] = ()  # not cancelled and not over when the last entry was written, by id
     last_seq: int = 0
 
 
@@ -262,6 +357,43 @@ class ClosedIn(Struct, frozen=True):
     limit: int
 
 
+class ConversationByLink(Struct, frozen=True):
+    """Answer: ConversationRecord | None."""
+
+    link: str
+
+
+class MessagesUpTo(Struct, frozen=True):
+    """Answer: int, how many messages of a conversation have a seq <= ``seq``."""
+
+    conversation: str
+    seq: int
+
+
+class FileById(Struct, frozen=True):
+    """Answer: FileRecord | None."""
+
+    id: str
+
+
+class MeetingById(Struct, frozen=True):
+    """Answer: MeetingRecord | None."""
+
+    id: str
+
+
 Question = (
-    ConversationById | ContactById | ContactByAddress | ClosedOf | KeyOf | DeliveryOf | Timeline | Missed | ClosedIn
+    ConversationById
+    | ContactById
+    | ContactByAddress
+    | ClosedOf
+    | KeyOf
+    | DeliveryOf
+    | Timeline
+    | Missed
+    | ClosedIn
+    | ConversationByLink
+    | MessagesUpTo
+    | FileById
+    | MeetingById
 )

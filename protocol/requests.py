@@ -9,29 +9,37 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from protocol.ids import Count, Id, Name, Role, Seq
+from protocol.meetings import (
+    MeetingName,
+    MeetingReschedule,
+    MeetingSchedule,
+    MeetingSlots,
+    OneMeeting,
+    Slots,
+)
+from protocol.members import (
+    ContactMerge,
+    ConversationCreate,
+    ConversationInvite,
+    ConversationRead,
+    ConversationRemove,
+    JoinLink,
+    MemberName,
+    MemberView,
+    Unread,
+)
 from protocol.objects import Agent, Colour, Contact, Conversation, Entry, Explanation
+from protocol.outbox import MessageForward, OutboxItems, OutboxList, OutboxRetry
+from protocol.params import Custom, Email, Limit, Nothing, Params
 from protocol.settings import AgentPatch, Priority, ServicePatch, ServiceSettings, Template, TemplatePatch
 from protocol.times import Duration, Moment
 
-Key = Annotated[str, Meta(min_length=1, max_length=64, description="repeating a request with its key does it once")]
-Custom = str | bool | Annotated[int, Meta(ge=-(2**53), le=2**53)] | float | None
-Limit = Annotated[int, Meta(ge=1, le=500)]
 Status = Literal["online", "rep_needed", "pending", "soon", "overdue", "snoozed", "closed"]
 View = Literal["all", "joined", "mine"]
 STATUSES: tuple[Status, ...] = ("online", "rep_needed", "pending", "soon", "overdue", "snoozed", "closed")
-
-
-class Params(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What all params have: the idempotency key."""
-
-    key: Key | None = None
-
-
-class Nothing(Struct, frozen=True):
-    """An empty result."""
 
 
 # ---------------------------------------------------------------- session
@@ -151,14 +159,16 @@ class ContactDetails(Struct, frozen=True, forbid_unknown_fields=True):
     """What a connector knows of a contact."""
 
     name: Name | None = None
-    email: Annotated[str, Meta(max_length=320)] | None = None
+    email: Email | None = None
     phone: Name | None = None
     company: Name | None = None
     location: Name | None = None
+    language: Id | None = None
 
 
 class ConversationStart(Params, frozen=True):
-    """A contact begins with a service or a named agent; agents and the backend name the ``contact``."""
+    """A contact begins with a service or a named agent; agents and the backend name the ``contact``, and who else
+    is a member."""
 
     channel: Id = "web"
     service: Id | None = None
@@ -168,6 +178,7 @@ class ConversationStart(Params, frozen=True):
     name: Name | None = None
     skills: tuple[Id, ...] = ()
     priority: Priority = 0
+    members: Annotated[tuple[MemberName, ...], Meta(max_length=1_000)] = ()
 
 
 class ConversationStarted(Struct, frozen=True):
@@ -191,12 +202,14 @@ class ConversationGet(Params, frozen=True):
     limit: Annotated[int, Meta(ge=0, le=500)] = 50
 
 
-class ConversationPage(Struct, frozen=True):
-    """The summary and a page of the timeline, oldest first; ``more``: older entries exist."""
+class ConversationPage(Struct, frozen=True, omit_defaults=True):
+    """The summary and a page of the timeline, oldest first; ``more``: older entries exist. ``members``: of a created
+    conversation, for whoever may list them."""
 
     conversation: Conversation
     entries: tuple[Entry, ...]
     more: bool
+    members: tuple[MemberView, ...] | None = None
 
 
 class Filters(Params, frozen=True):
@@ -250,9 +263,10 @@ class ContactUpdate(Params, frozen=True):
 
     contact: Id
     name: Name | None = None
-    email: Annotated[str, Meta(max_length=320)] | None = None
+    email: Email | None = None
     phone: Name | None = None
     company: Name | None = None
+    language: Id | None = None
     custom: dict[Name, Custom] | None = None
 
 
@@ -355,11 +369,14 @@ class ConversationPresence(Params, frozen=True):
 
 
 class ConversationUpdate(Params, frozen=True):
-    """What is given replaces, what is not given stays."""
+    """What is given replaces, what is not given stays; ``picture`` null takes it away."""
 
     conversation: Id
     name: Name | None = None
     description: Annotated[str, Meta(max_length=32_768)] | None = None
+    picture: Id | UnsetType | None = UNSET
+    read_only: bool | None = None
+    by_link: bool | None = None
     priority: Priority | None = None
     skills: tuple[Id, ...] | None = None
     add_tags: tuple[Name, ...] = ()
@@ -373,11 +390,15 @@ class TemplateUse(Struct, frozen=True, forbid_unknown_fields=True):
     vars: dict[str, str] = {}
 
 
+Attachments = Annotated[tuple[Id, ...], Meta(max_length=10, description="ids of uploaded files")]
+
+
 class MessageSend(Params, frozen=True):
-    """A public message: a text, or a template."""
+    """A public message: a text, a template, or files."""
 
     conversation: Id
     text: str | None = None
+    attachments: Attachments = ()
     template: TemplateUse | None = None
     reply_to: Seq | None = None
 
@@ -410,6 +431,7 @@ class ConnectorReceive(Params, frozen=True):
     address: Id
     external_id: Id
     text: str
+    attachments: Attachments = ()
     contact: ContactDetails | None = None
     service: Id | None = None
     skills: tuple[Id, ...] = ()
@@ -535,6 +557,20 @@ _METHODS = (
     Method("template.list", TemplateList, Templates, HOUSE, "All templates.", changes=False),
     Method("template.delete", TemplateName, Nothing, ("backend",), "Delete a template."),
     Method("conference.start", ConversationName, ConferenceStarted, HOUSE, "Send a link to a conference."),
+    Method("conversation.create", ConversationCreate, OneConversation, HOUSE, "Create one of named members."),
+    Method("conversation.invite", ConversationInvite, OneConversation, HOUSE, "Add members to a created conversation."),
+    Method("conversation.remove", ConversationRemove, OneConversation, HOUSE, "Take members out of it."),
+    Method("conversation.join_link", JoinLink, OneConversation, TALKERS, "Come in by a link."),
+    Method("conversation.read", ConversationRead, Unread, TALKERS, "One has read it up to a seq."),
+    Method("contact.merge", ContactMerge, Contact, HOUSE, "Two contacts are one person."),
+    Method("message.forward", MessageForward, OneEntry, HOUSE, "Mail chosen messages to outside addresses."),
+    Method("meeting.slots", MeetingSlots, Slots, TALKERS, "When an agent can be met.", changes=False),
+    Method("meeting.schedule", MeetingSchedule, OneMeeting, TALKERS, "Book a meeting."),
+    Method("meeting.confirm", MeetingName, OneMeeting, HOUSE, "Confirm a booking."),
+    Method("meeting.reschedule", MeetingReschedule, OneMeeting, TALKERS, "Change its start or its length."),
+    Method("meeting.cancel", MeetingName, OneMeeting, TALKERS, "Call it off."),
+    Method("outbox.list", OutboxList, OutboxItems, ("backend",), "What could not be sent, or waits.", changes=False),
+    Method("outbox.retry", OutboxRetry, Nothing, ("backend",), "Send again what had failed."),
     Method("connector.receive", ConnectorReceive, Received, ("connector",), "Hand in what a contact wrote, once."),
     Method("connector.delivered", ConnectorDelivered, Nothing, ("connector",), "Say what became of a message out."),
 )

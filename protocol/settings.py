@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from protocol.ids import Id, Name
+from protocol.params import Email
 from protocol.times import Duration
 
 MINUTE, HOUR = 60_000, 3_600_000
@@ -124,15 +125,37 @@ class Template(Struct, frozen=True, forbid_unknown_fields=True):
     approved: bool = False
 
 
+class WorkingHours(Struct, frozen=True, forbid_unknown_fields=True):
+    """When an agent can be met, in the agent's time zone."""
+
+    weekly: Weekly = Weekly()
+
+
 class AgentSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """An agent as the operator describes it. ``capacity`` is the maximum per class; absent = unlimited."""
 
     id: Id
     name: Name = ""
-    email: Annotated[str, Meta(max_length=320)] | None = None
+    email: Email | None = None
     capacity: SlotsByClass = {}
     skills: tuple[Id, ...] = ()
     time_zone: Annotated[str, Meta(max_length=64)] = "UTC"
+    language: Id | None = None
+    working_hours: WorkingHours | None = None
+    confirm_meetings: bool = False
+
+
+class MailSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """How mail leaves the house. Without it none is written. The password stands in SIGNALBOX_SMTP_PASSWORD."""
+
+    sender: Annotated[str, Meta(min_length=3, max_length=320)] = "signalbox@localhost"
+    host: Annotated[str, Meta(min_length=1, max_length=253)] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 25
+    security: Literal["none", "starttls", "tls"] = "none"
+    username: Annotated[str, Meta(max_length=320)] | None = None
+    language: Id = "en"  # of those who have none of their own
+    time_zone: Annotated[str, Meta(max_length=64)] = "UTC"  # of people outside, for the digests of a day
+    unsubscribe: Annotated[str, Meta(max_length=2_000)] | None = None  # of digests: https://… or mailto:…, {recipient}
 
 
 class WorkspaceSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -141,6 +164,7 @@ class WorkspaceSettings(Struct, frozen=True, forbid_unknown_fields=True):
     id: Id = "main"
     channel_classes: dict[str, tuple[Id, ...]] = field(default_factory=lambda: dict(CHANNEL_CLASSES))
     conference_url: Annotated[str, Meta(max_length=2_000)] | None = None
+    mail: MailSettings | None = None
     services: tuple[ServiceSettings, ...] = ()
     agents: tuple[AgentSettings, ...] = ()
 

@@ -21,9 +21,13 @@ from protocol.records import (
     ContactByAddress,
     ContactById,
     ConversationById,
+    ConversationByLink,
     ConversationRecord,
     DeliveryOf,
+    FileById,
     KeyOf,
+    MeetingById,
+    MessagesUpTo,
     Missed,
     Question,
     Snapshot,
@@ -34,8 +38,12 @@ from storage.tables import (
     CONTACTS,
     CONVERSATIONS,
     DELIVERIES,
+    DIGESTS,
     ENTRIES,
+    FILES,
     KEYS,
+    MAILS,
+    MEETINGS,
     SERVICES,
     TEMPLATES,
     WEBHOOKS,
@@ -113,6 +121,8 @@ _CONTACT = f"SELECT {CONTACTS.select_list('c')} FROM contacts AS c"
 _ENTRY = f"SELECT {ENTRIES.select_list('e')} FROM entries AS e"
 _KEY = f"SELECT {KEYS.select_list('k')} FROM request_keys AS k"
 _DELIVERY = f"SELECT {DELIVERIES.select_list('d')} FROM deliveries AS d"
+_FILE = f"SELECT {FILES.select_list('f')} FROM files AS f"
+_MEETING = f"SELECT {MEETINGS.select_list('m')} FROM meetings AS m"
 _LATEST = "last_seq DESC, id DESC"
 
 KINDS: dict[type[Question], Kind] = {
@@ -160,6 +170,17 @@ KINDS: dict[type[Question], Kind] = {
         _LATEST,
         limited=True,
     ),
+    ConversationByLink: Kind(
+        f"{_CONVERSATION} WHERE c.link = $1", ("text",), lambda q: [(q.link,)], _one(CONVERSATIONS)
+    ),
+    MessagesUpTo: Kind(
+        "SELECT count(*) FROM entries WHERE conversation = $1 AND seq <= $2 AND type = 'message'",
+        ("text", "bigint"),
+        lambda q: [(q.conversation, q.seq)],
+        lambda q, rows: rows[0][0],
+    ),
+    FileById: Kind(f"{_FILE} WHERE f.id = $1", ("text",), lambda q: [(q.id,)], _one(FILES)),
+    MeetingById: Kind(f"{_MEETING} WHERE m.id = $1", ("text",), lambda q: [(q.id,)], _one(MEETINGS)),
 }
 _CLOSED_ANYWHERE = Kind(
     f"{_CONVERSATION} WHERE c.state = 'closed'", ("bigint",), lambda q: [(q.limit,)], _closed, _LATEST, limited=True
@@ -178,17 +199,23 @@ ALL_KINDS = (*KINDS.values(), _CLOSED_ANYWHERE, _CLOSED_OF_ALL)
 # ---------------------------------------------------------------- start-up
 
 _LIVE = "state IN ('open', 'snoozed')"
+_LOADED = f"({_LIVE} OR (state = 'closed' AND unmailed_since IS NOT NULL))"
+_LAST_AT = "(SELECT coalesce(max(at_ms), 0) FROM entries WHERE seq = (SELECT max(seq) FROM entries))"
 
 #: what is read at start-up, in one transaction; ``snapshot_of`` takes the rows of each, the last is the commits' number
 LOAD = (
     f"SELECT {SERVICES.select_list('s')} FROM services AS s ORDER BY position, id",
     f"SELECT {AGENTS.select_list('a')} FROM agents AS a ORDER BY position, id",
-    f"{_CONVERSATION} WHERE c.{_LIVE} ORDER BY id",
-    f"{_CONTACT} WHERE c.id IN (SELECT contact FROM conversations WHERE {_LIVE}) ORDER BY id",
+    f"{_CONVERSATION} WHERE {_LOADED} ORDER BY id",
+    f"{_CONTACT} WHERE c.id IN (SELECT contact FROM conversations WHERE {_LOADED}"
+    f" UNION SELECT m.value FROM conversations, json_array_elements_text(members) AS m WHERE {_LOADED}) ORDER BY id",
     f"SELECT {DELIVERIES.select_list('d')}, {ENTRIES.select_list('e')} FROM deliveries AS d"
     " JOIN entries AS e ON e.seq = d.seq WHERE d.status = 'pending' ORDER BY d.seq",
     f"SELECT {TEMPLATES.select_list('t')} FROM templates AS t ORDER BY id",
     f"SELECT {WEBHOOKS.select_list('w')} FROM webhooks AS w WHERE status = 'pending' ORDER BY id",
+    f"SELECT {MAILS.select_list('m')} FROM mails AS m WHERE status = 'pending' ORDER BY id",
+    f"SELECT {DIGESTS.select_list('d')} FROM digests AS d WHERE sent > 0 ORDER BY id",
+    f"{_MEETING} WHERE status != 'cancelled' AND ends > {_LAST_AT} ORDER BY id",
     "SELECT coalesce(max(seq), 0) FROM entries",
     "SELECT number FROM commits",
 )
@@ -196,7 +223,8 @@ LOAD = (
 
 def snapshot_of(found: Sequence[Sequence[Row]]) -> tuple[Snapshot, int]:
     """The snapshot and the number of the last commit, from the rows of each statement of ``LOAD``."""
-    services, agents, conversations, contacts, deliveries, templates, webhooks, last_seq, number = found
+    services, agents, conversations, contacts, deliveries, templates, webhooks, *others, last_seq, number = found
+    mails, digests, meetings = others
     width = len(DELIVERIES.names)
     snapshot = Snapshot(
         services=tuple(map(SERVICES.record, services)),
@@ -206,6 +234,9 @@ def snapshot_of(found: Sequence[Sequence[Row]]) -> tuple[Snapshot, int]:
         deliveries=tuple((DELIVERIES.record(row[:width]), entry_of(row[width:])) for row in deliveries),
         templates=tuple(map(TEMPLATES.record, templates)),
         webhooks=tuple(map(WEBHOOKS.record, webhooks)),
+        mails=tuple(map(MAILS.record, mails)),
+        digests=tuple(map(DIGESTS.record, digests)),
+        meetings=tuple(map(MEETINGS.record, meetings)),
         last_seq=last_seq[0][0],
     )
     return snapshot, number[0][0]

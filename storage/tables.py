@@ -27,8 +27,12 @@ from protocol.records import (
     ContactRecord,
     ConversationRecord,
     DeliveryRecord,
+    DigestRecord,
     EntryRecord,
+    FileRecord,
     KeyRecord,
+    MailRecord,
+    MeetingRecord,
     Record,
     ServiceRecord,
     TemplateRecord,
@@ -223,7 +227,14 @@ KEYS = Table("request_keys", KeyRecord, ("owner", "key"))
 DELIVERIES = Table("deliveries", DeliveryRecord, ("seq",))
 TEMPLATES = Table("templates", TemplateRecord, ("id",))
 WEBHOOKS = Table("webhooks", WebhookRecord, ("id",))
-TABLES = (CONVERSATIONS, AGENTS, SERVICES, CONTACTS, ADDRESSES, ENTRIES, KEYS, DELIVERIES, TEMPLATES, WEBHOOKS)
+MAILS = Table("mails", MailRecord, ("id",))
+DIGESTS = Table("digests", DigestRecord, ("id",))
+MEETINGS = Table("meetings", MeetingRecord, ("id",))
+FILES = Table("files", FileRecord, ("id",))
+TABLES = (
+    CONVERSATIONS, AGENTS, SERVICES, CONTACTS, ADDRESSES, ENTRIES, KEYS, DELIVERIES, TEMPLATES, WEBHOOKS, MAILS,
+    DIGESTS, MEETINGS, FILES,
+)  # fmt: skip
 
 TABLE_OF: dict[type[Record], Table] = {
     ConversationRecord: CONVERSATIONS,
@@ -233,4 +244,8 @@ TABLE_OF: dict[type[Record], Table] = {
     DeliveryRecord: DELIVERIES,
     TemplateRecord: TEMPLATES,
     WebhookRecord: WEBHOOKS,
+    MailRecord: MAILS,
+    DigestRecord: DIGESTS,
+    MeetingRecord: MEETINGS,
+    FileRecord: FILES,
 }

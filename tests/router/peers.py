@@ -12,8 +12,9 @@ from protocol.codec import JSON, Codec, encode_json
 from protocol.errors import refused
 from protocol.ids import Principal
 from protocol.objects import Conversation, Entry
+from protocol.params import Nothing
 from protocol.records import Timeline
-from protocol.requests import ConversationPage, Nothing
+from protocol.requests import ConversationPage
 from protocol.session import Limits
 from protocol.times import Moment
 from router.connection import Connection

@@ -11,9 +11,9 @@ from actors.effects import Outgoing, Reply, Tell, Welcome
 from protocol.codec import JSON, MSGPACK, Codec
 from protocol.errors import RequestError, refused
 from protocol.notices import SessionEnding
-from protocol.requests import Nothing
+from protocol.params import Nothing
 from protocol.session import Limits
-from router.connection import SESSIONS_MAX, Connection
+from router.connection import Connection
 from router.hub import Hub
 
 
@@ -171,11 +171,11 @@ def test_everybody_can_be_told_of_the_end_while_they_go() -> None:
 
 def test_a_principal_may_have_so_many_sessions_and_one_that_goes_makes_room() -> None:
     hub = Hub()
-    members = [Member(hub) for _ in range(SESSIONS_MAX)]
+    members = [Member(hub) for _ in range(Limits().principal_sessions)]
     one_more = Member(hub)
     [refusal] = one_more.sent
     assert refusal["error"]["data"]["reason"] == "rate_limited"
-    assert refusal["error"]["data"]["limit"] == SESSIONS_MAX
+    assert refusal["error"]["data"]["limit"] == Limits().principal_sessions
     assert Member(hub, "agent:bo").sent == []
     one_more.connection.lost()  # it had no place, so it gives none back
     assert Member(hub).closed is not None

@@ -12,7 +12,9 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 SECTIONS: dict[str, str] = {
     "server": "Where the server listens and how long it waits.",
     "store": "Where everything is remembered.",
-    "limits": "What one session may send and hold. Rates are token buckets: so many a second, more after a pause.",
+    "tls": "Encryption on the server's ports, TLS 1.2 or later. SIGHUP reads both files again.",
+    "limits": "What one session, one principal and one remote address may send and hold. Rates are token buckets: so "
+    "many a second, more after a pause.",
     "auth": "Whose tokens are accepted. The shared secret is not here: see [Secrets](#secrets).",
     "log": "What is written to standard error. Tokens, secrets and what people write to each other are never logged.",
     "workspace": "The tenant. Its keys, `id` apart, may also stand at the top level of the file.",
@@ -31,10 +33,16 @@ MEANINGS: dict[str, str] = {
     "server.http_port": "A second port for the same, for example to reach health and metrics from another network.",
     "server.origins": "Web origins that may connect, as patterns such as `https://*.example.com`; none = all. "
     "Clients that are no browsers send no origin and are not affected.",
+    "server.proxies": "Addresses or networks (`10.0.0.0/8`) of proxies of yours. They are not counted themselves: what "
+    "one remote address may take counts for whom `X-Forwarded-For` names, and for nobody if it names none.",
     "server.connections_max": "Connections at once; further ones are told to try later.",
-    "server.handshake_s": "Seconds a new connection has to send its whole request head.",
+    "server.handshake_s": "Seconds a new connection has to shake hands in TLS, and as many to send its request head.",
+    "server.open_s": "Seconds a client then has to open its session; else it is cut off (4001).",
     "server.heartbeat_s": "Seconds between pings; two that go unanswered end a connection.",
     "server.shutdown_s": "Seconds that a shutdown may take to answer and commit what was taken.",
+    "tls.certificate": "A PEM file with the certificate and what links it to its root; none = no TLS. Also "
+    "`--tls-certificate`.",
+    "tls.key": "A PEM file with its key, without a password; none = it is in the same file. Also `--tls-key`.",
     "store.url": "`sqlite:///path/file.db` (relative; four slashes = absolute) or `postgresql://user@host/database`.",
     "limits.frame_bytes": "The largest frame; a larger one ends its connection (1009).",
     "limits.batch": "Requests in one frame, and answers in one frame back.",
@@ -44,7 +52,20 @@ MEANINGS: dict[str, str] = {
     "limits.trusted_requests_burst": "Requests at once of a connector or backend after a pause.",
     "limits.outbox_notices": "Notices that may wait for a client that does not read; then it is cut off (4008).",
     "limits.outbox_bytes": "Bytes that may wait for it; then the same.",
-    "limits.refusals_max": "Requests refused in a row for their rate, after which a client is cut off (4029).",
+    "limits.refusals_max": "Requests refused for their rate within 10 s, after which a client is cut off (4029).",
+    "limits.bytes_per_s": "Bytes a second that are read of an agent, a contact or an unknown, after those of four seconds "
+    "at once. What is more is not refused but read later.",
+    "limits.trusted_bytes_per_s": "The same of a connector or backend.",
+    "limits.principal_sessions": "Sessions of one principal at once; one more is refused (`rate_limited`, 1013).",
+    "limits.principal_requests_per_s": "Requests a second of all sessions of one agent or contact together.",
+    "limits.principal_requests_burst": "The same at once after a pause.",
+    "limits.address_connections": "Connections at once of one remote address (of IPv6: a /64); further ones get 503.",
+    "limits.address_connections_per_s": "New connections a second of one address, after a first burst of as many as it "
+    "may have; further ones are dropped.",
+    "limits.address_requests_per_s": "Requests a second of all agents and contacts of one address together.",
+    "limits.address_requests_burst": "The same at once after a pause.",
+    "limits.address_faults": "Failed tokens, broken frames and the like of one address in a minute (a flood counts "
+    "for ten); then upgrades from there get 429 for a while.",
     "auth.public_key_files": "PEM files with public keys, Ed25519 (EdDSA) or RSA (RS256), relative to the working "
     "directory. All are tried: name the old key beside the new one until its tokens have expired.",
     "auth.require_expiry": "Whether a token without `exp` is refused.",

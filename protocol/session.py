@@ -1,6 +1,7 @@
 """One session's rules, without a socket: what may be said when, how fast, and until when.
 
     new --session.open--> open --session.close, expiry, flooding--> closed
+     '----- too much before it, flooding ----------------------------^
 
 Bytes go in, calls and refusals come out; time is an argument. Whoever carries the frames (socket,
 embedding, simulation) checks the token, hands the calls on and does what ``closing`` says.
@@ -14,13 +15,20 @@ from typing import Literal
 from msgspec import Struct
 
 from protocol import closing
+from protocol.bucket import Bucket
 from protocol.codec import Call, Codec, Refusal
 from protocol.errors import RequestError, refused
-from protocol.ids import Principal
+from protocol.ids import Principal, Role
+
+TRUSTED: tuple[Role, ...] = ("connector", "backend")  # the operator's own programs
+
+
+FLOOD_MS = 10_000  # ``refusals_max`` are counted over so long
+STRANGE_MAX = 10  # requests before ``session.open``, after which a peer is no client of ours
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """What one session may send and hold. [protocol §7] Rates are requests a second."""
+    """What one session, one principal and one remote address may send and hold. [protocol §7] Rates are a second."""
 
     frame_bytes: int = 262_144
     batch: int = 256
@@ -30,16 +38,43 @@ class Limits(Struct, frozen=True, kw_only=True):
     trusted_requests_burst: int = 40_000
     outbox_notices: int = 1_024
     outbox_bytes: int = 4_194_304
-    refusals_max: int = 1_000  # rate refusals in a row, after which a peer is flooding
+    refusals_max: int = 1_000  # rate refusals within FLOOD_MS, after which a peer is flooding
+    bytes_per_s: int = 1_048_576  # what is more is read later
+    trusted_bytes_per_s: int = 67_108_864
+    principal_sessions: int = 100
+    principal_requests_per_s: int = 400
+    principal_requests_burst: int = 800
+    address_connections: int = 1_000
+    address_connections_per_s: int = 50
+    address_requests_per_s: int = 2_000
+    address_requests_burst: int = 4_000
+    address_faults: int = 100  # failed tokens and the like, a minute
+
+    def rate(self, role: Role | None) -> tuple[int, int]:
+        """Requests a second and at once of a session; None = nobody yet."""
+        if role in TRUSTED:
+            return self.trusted_requests_per_s, self.trusted_requests_burst
+        return self.requests_per_s, self.requests_burst
+
+    def principal_rate(self, role: Role) -> tuple[int, int]:
+        """The same of all sessions of one principal."""
+        if role in TRUSTED:
+            return self.rate(role)
+        return self.principal_requests_per_s, self.principal_requests_burst
+
+    def byte_rate(self, role: Role | None) -> int:
+        """Bytes a second that are read of a session."""
+        return self.trusted_bytes_per_s if role in TRUSTED else self.bytes_per_s
 
 
 class Session:
     """The state machine of one connection. ``closing`` is None or the close code it must end with."""
 
-    __slots__ = ("_refilled_at", "_refusals", "_tokens", "batch", "closing", "codec", "expires_at", "limits",
-                 "principal", "state")  # fmt: skip
+    __slots__ = ("_bucket", "_flood_from", "_refusals", "_shared", "_strange", "batch", "closing", "codec",
+                 "expires_at", "limits", "principal", "state")  # fmt: skip
 
-    def __init__(self, codec: Codec, limits: Limits, now: int) -> None:
+    def __init__(self, codec: Codec, limits: Limits, now: int, shared: tuple[Bucket, ...] = ()) -> None:
+        """``shared``: buckets of requests that others of the same remote address take from too."""
         self.codec = codec
         self.limits = limits
         self.state: Literal["new", "open", "closed"] = "new"
@@ -47,9 +82,11 @@ class Session:
         self.batch = False
         self.expires_at: int | None = None
         self.closing: int | None = None
-        self._tokens = float(limits.requests_burst)
-        self._refilled_at = now
-        self._refusals = 0
+        self._bucket = Bucket(*limits.rate(None), now)
+        self._shared = shared
+        self._refusals = 0  # for the rate, since ``_flood_from``
+        self._flood_from = now
+        self._strange = 0
 
     def receive(self, frame: bytes | str, now: int) -> Iterator[Call | Refusal]:
         """A frame's requests in order, each either to be done or already refused. Ticks: ``now`` in ms.
@@ -64,7 +101,13 @@ class Session:
         if self.state != "new":
             raise refused("conflict", "the session is open already")
         self.state, self.principal, self.batch, self.expires_at = "open", principal, batch, expires_at
-        self._tokens = float(self._burst)
+        self._bucket = Bucket(*self.limits.rate(principal.role), self._bucket.filled_at)
+        if principal.role in TRUSTED:
+            self._shared = ()
+
+    def share(self, bucket: Bucket) -> None:
+        """Take from this bucket too: that of all sessions of the principal."""
+        self._shared = (*self._shared, bucket)
 
     def refresh(self, principal: Principal, expires_at: int | None) -> None:
         """A new token. Raises RequestError (conflict) if it is somebody else's."""
@@ -90,22 +133,11 @@ class Session:
         parts = [objects[start : start + size] for start in range(0, len(objects), size)]
         return [self.codec.joined(part) for part in parts]
 
-    @property
-    def _trusted(self) -> bool:
-        return self.principal is not None and self.principal.role in ("connector", "backend")
-
-    @property
-    def _rate(self) -> int:
-        return self.limits.trusted_requests_per_s if self._trusted else self.limits.requests_per_s
-
-    @property
-    def _burst(self) -> int:
-        return self.limits.trusted_requests_burst if self._trusted else self.limits.requests_burst
-
     def _admit(self, item: Call | Refusal, now: int) -> Call | Refusal:
         if not self._take_token(now):
-            return Refusal(self._slow_down(), item.id)
-        self._refusals = 0
+            return Refusal(self._slow_down(now), item.id)
+        if self.state == "new" and (isinstance(item, Refusal) or item.method != "session.open"):
+            self._count_stranger()
         if isinstance(item, Refusal):
             return item
         if self.state != "open" and not (self.state == "new" and item.method == "session.open"):
@@ -115,18 +147,23 @@ class Session:
         return item
 
     def _take_token(self, now: int) -> bool:
-        """A token bucket: ``_rate`` a second up to ``_burst``."""
-        earned = max(0, now - self._refilled_at) * self._rate / 1000
-        self._tokens = min(float(self._burst), self._tokens + earned)
-        self._refilled_at = now
-        if self._tokens < 1:
+        """One of each bucket, or none of any."""
+        if any(bucket.wait_s(now) for bucket in self._shared):
             return False
-        self._tokens -= 1
-        return True
+        return self._bucket.take(now) and all(bucket.take(now) for bucket in self._shared)
 
-    def _slow_down(self) -> RequestError:
+    def _slow_down(self, now: int) -> RequestError:
+        """Refuse for the rate; a peer that goes on regardless is flooding, whatever is taken in between."""
+        if not 0 <= now - self._flood_from < FLOOD_MS:
+            self._flood_from, self._refusals = now, 0
         self._refusals += 1
         if self._refusals > self.limits.refusals_max:
             self.close(closing.FLOODING)
-        wait = (1 - self._tokens) / self._rate
-        return refused("rate_limited", retry_after_s=round(max(wait, 0.001), 3))
+        wait_s = max(bucket.wait_s(now) for bucket in (self._bucket, *self._shared))
+        return refused("rate_limited", retry_after_s=round(max(wait_s, 0.001), 3))
+
+    def _count_stranger(self) -> None:
+        """Something else came before ``session.open``: so much and no more."""
+        self._strange += 1
+        if self._strange > STRANGE_MAX:
+            self.close(closing.UNAUTHENTICATED)

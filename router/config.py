@@ -33,10 +33,19 @@ class ServerSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     port: Port = 8400
     http_port: Port | None = None
     origins: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     connections_max: Annotated[int, Meta(ge=1)] = 10_000
     handshake_s: Annotated[float, Meta(gt=0, le=3_600)] = 10.0
+    open_s: Annotated[float, Meta(gt=0, le=3_600)] = 10.0
     heartbeat_s: Annotated[int, Meta(ge=1, le=3_600)] = 20
     shutdown_s: Seconds = 30.0
+
+
+class TlsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The certificate the server shows; without one it speaks plainly."""
+
+    certificate: str | None = None
+    key: str | None = None
 
 
 class StoreSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -64,6 +73,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     server: ServerSettings = field(default_factory=ServerSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
+    tls: TlsSettings = field(default_factory=TlsSettings)
     limits: Limits = field(default_factory=Limits)
     auth: AuthSettings = field(default_factory=AuthSettings)
     log: LogSettings = field(default_factory=LogSettings)

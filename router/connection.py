@@ -16,6 +16,7 @@ from msgspec import UNSET
 
 from actors.effects import Asked, Ended, Input, Opened, Reply, Welcome
 from protocol import closing
+from protocol.bucket import Bucket
 from protocol.codec import Call, Codec, Refusal, RequestId
 from protocol.errors import INTERNAL, RequestError, refused
 from protocol.ids import Principal
@@ -25,7 +26,7 @@ from protocol.requests import SessionLimits, SessionOpen, SessionOpened, Session
 from protocol.session import Limits, Session
 from protocol.times import Moment, moment
 
-SESSIONS_MAX = 100
+FAILED_TOKENS_MAX = 3  # of session.refresh, after which the session ends
 
 #: reads an answer from the store and hands it to the second argument, now or later
 Ask = Callable[[Question, Callable[[Any], None]], None]
@@ -76,13 +77,23 @@ class Desk(Protocol):
 class Connection:
     """A session from its first frame to its end."""
 
-    def __init__(self, desk: Desk, carrier: Carrier, codec: Codec, authorization: str | None = None) -> None:
-        self.session = Session(codec, desk.limits, desk.now())
+    def __init__(
+        self,
+        desk: Desk,
+        carrier: Carrier,
+        codec: Codec,
+        authorization: str | None = None,
+        shared: tuple[Bucket, ...] = (),
+    ) -> None:
+        """``authorization``: the upgrade's header; ``shared``: buckets of requests of its remote address."""
+        self.session = Session(codec, desk.limits, desk.now(), shared)
+        self.failed_tokens = 0
         self._desk = desk
         self._carrier = carrier
         self._codec = codec
         self._authorization = authorization
         self._gaps: deque[_Gap] = deque()  # answers being read, each with what waits behind it
+        self._held_bytes = 0  # in gaps
         self._says_goodbye = True  # session.close is answered
         self._opened = False
         self._lost = False
@@ -92,6 +103,10 @@ class Connection:
     def principal(self) -> Principal | None:
         """Who is there, once the session is open."""
         return self.session.principal
+
+    def now(self) -> int:
+        """The present tick."""
+        return self._desk.now()
 
     # ------------------------------------------------------------ in
 
@@ -104,8 +119,8 @@ class Connection:
                 self._refuse(item.id, item.error)
             else:
                 self._take(item)
-        if self.session.closing == closing.FLOODING:
-            self._end(closing.FLOODING)
+        if self.session.closing in (closing.FLOODING, closing.UNAUTHENTICATED):
+            self._end(self.session.closing)
 
     def lost(self) -> None:
         """The peer is gone, however it went. Idempotent."""
@@ -146,6 +161,7 @@ class Connection:
         try:
             principal, expires_at = self._desk.verify(params.token or self._bearer())
         except RequestError as error:
+            self.failed_tokens += 1
             self._refuse(call.id, error)
             self._end(closing.UNAUTHENTICATED)
             return
@@ -177,8 +193,15 @@ class Connection:
 
     def _refresh(self, call: Call) -> None:
         params: SessionRefresh = call.params
-        principal, expires_at = self._desk.verify(params.token)
-        self.session.refresh(principal, expires_at)
+        try:
+            principal, expires_at = self._desk.verify(params.token)
+            self.session.refresh(principal, expires_at)
+        except RequestError as error:
+            self.failed_tokens += 1
+            self._refuse(call.id, error)
+            if self.failed_tokens >= FAILED_TOKENS_MAX:
+                self._end(closing.UNAUTHENTICATED)
+            return
         self._desk.expires(self, expires_at)
         if call.id is not UNSET:
             self._send(self._codec.response(call.id, SessionRefreshed(moment(expires_at))))
@@ -272,6 +295,7 @@ class Connection:
         if gap.series:
             self._carrier.send_series(gap.series)
         for data in gap.after:
+            self._held_bytes -= len(data)
             self._carrier.send(data)
         if gap.code is not None:
             self._carrier.close(gap.code, closing.MEANINGS[gap.code][0])
@@ -281,6 +305,9 @@ class Connection:
             self._carrier.send(data)
         elif self._gaps[-1].code is None:
             self._gaps[-1].after.append(data)
+            self._held_bytes += len(data)
+            if self._held_bytes > self._desk.limits.outbox_bytes:  # the store does not answer, and we do not hoard
+                self._end(closing.TRY_LATER)
 
     def _end(self, code: int) -> None:
         """Close with this code, behind what is still being read."""

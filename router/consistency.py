@@ -7,6 +7,7 @@ agents to what the file says; ``signalbox check-config`` counts them as wrong, t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -69,6 +70,13 @@ def _server(config: Config) -> Iterator[str]:
     server = config.server
     if server.http_port is not None and server.http_port == server.port != 0:
         yield "server.http_port: expected another port than server.port; leave it out to share one"
+    for proxy in server.proxies:
+        try:
+            ip_network(proxy)
+        except ValueError:
+            yield f"server.proxies: expected an address or a network such as 10.0.0.0/8, not {proxy!r}"
+    if config.tls.key is not None and config.tls.certificate is None:
+        yield "tls.certificate: expected the certificate of tls.key"
     if not config.store.url.startswith(STORES):  # the URL is not repeated: it may hold a password
         yield "store.url: expected sqlite:///path/file.db or postgresql://user@host/database"
 

@@ -1,5 +1,6 @@
 """One accepted connection from its first byte to its last: a head, then a page or a session.
 
+    (TLS) ─ fails ────────────────► nothing
     head ── refused ──────────────► an error page
          ── no upgrade ───────────► a page
          ── upgrade ──► WebSocket ─► Connection.receive, a message at a time
@@ -10,6 +11,7 @@ Whatever goes wrong here concerns this connection only. What is left over is for
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
@@ -17,16 +19,22 @@ import trio
 
 from protocol import closing
 from protocol.codec import CODECS
+from router.addresses import FLOOD_FAULTS, Addresses, Visit
 from router.connection import Connection, Desk
 from router.head import HEAD_S, Head, RefusedError, read_head
 from router.incident import report
 from router.metrics import Metrics
 from router.outbox import CLOSE_S, Outbox
+from router.pace import Pace
 from router.pages import Pages, refusal, send_page
+from router.tls import Tls
 from router.transport import HEARTBEAT_S, FaultyError, GoneError, WebSocket
 from router.upgrade import Upgrade, check_upgrade, wants_upgrade
 from router.wire import BINARY, TEXT, Wire
 
+OPEN_S = 10.0
+#: refusals that no honest client provokes, by their key in REFUSALS
+FAULTS = ("malformed", "not_ascii", "slow", "too_big")
 ENDING_S = 30.0  # for the last answer to come out of the house, after the session has ended
 
 
@@ -38,7 +46,9 @@ class Front:
     """What happens to each connection. One instance serves them all.
 
     Parameters: ``room`` waits until the house takes more input; ``origins``: patterns of allowed Origins, none = all;
-    ``head_s``, ``heartbeat_s``, ``close_s``: seconds for a head, between pings, for a polite end.
+    ``addresses``: what each remote address may; ``tls``: None = plain; ``head_s``, ``open_s``, ``heartbeat_s``,
+    ``close_s``: seconds for a head (and TLS), for a session to be opened, between pings, for a polite end;
+    ``jitter``: of the first beat, so much of it at most is left out, by chance.
     """
 
     def __init__(
@@ -49,9 +59,13 @@ class Front:
         *,
         room: Callable[[], Awaitable[None]] = _no_bound,
         origins: Sequence[str] = (),
+        addresses: Addresses | None = None,
+        tls: Tls | None = None,
         head_s: float = HEAD_S,
+        open_s: float = OPEN_S,
         heartbeat_s: float = HEARTBEAT_S,
         close_s: float = CLOSE_S,
+        jitter: float = 0.0,
     ) -> None:
         self.draining = False  # set it before a shutdown: no new session then, but pages
         self._desk = desk
@@ -59,53 +73,91 @@ class Front:
         self._metrics = metrics
         self._room = room
         self._origins = tuple(origins)
+        self._addresses = addresses or Addresses(desk.limits)
+        self._tls = tls
         self._head_s = head_s
+        self._open_s = open_s
         self._heartbeat_s = heartbeat_s
         self._close_s = close_s
+        self._jitter = jitter
 
     async def handle(self, stream: trio.abc.HalfCloseableStream, full: bool = False) -> None:
         """Serve one connection to its end. ``full``: there is no place for one more session, but pages are answered."""
+        with self._addresses.visit(stream) as visit:
+            if visit.is_one_too_many:
+                self._metrics.refused("overload")
+            elif self._tls is None or not isinstance(stream, trio.SocketStream):
+                await self._serve(stream, visit, full)
+            elif (secured := await self._tls.secured(stream, self._head_s)) is not None:
+                await self._serve(secured, visit, full)
+            else:
+                visit.fault()
+                self._metrics.refused("tls")
+
+    async def _serve(self, stream: trio.abc.HalfCloseableStream, visit: Visit, full: bool) -> None:
         try:
             head = await read_head(stream, limit_s=self._head_s)
             if head is None:
                 return
-            upgrade = self._admit(head, full) if wants_upgrade(head) else None
+            visit.forwarded(head.words("x-forwarded-for"))
+            upgrade = self._admit(head, visit, full) if wants_upgrade(head) else None
             authorization = head.one("authorization")
         except RefusedError as refused:
+            if refused.why in FAULTS:
+                visit.fault()
             self._metrics.refused(refused.why)
             await send_page(stream, refusal(refused.why))
             return
         if upgrade is None:
             await send_page(stream, self._pages.answer(head), with_body=head.method != "HEAD")
         else:
-            await self._converse(stream, upgrade, head.rest, authorization)
+            await self._converse(stream, visit, upgrade, head.rest, authorization)
 
-    def _admit(self, head: Head, full: bool) -> Upgrade:
+    def _admit(self, head: Head, visit: Visit, full: bool) -> Upgrade:
         upgrade = check_upgrade(head, self._origins)
         if self.draining or full:
             raise RefusedError("draining" if self.draining else "full")
+        visit.check()
         return upgrade
 
     async def _converse(
-        self, stream: trio.abc.HalfCloseableStream, upgrade: Upgrade, rest: bytes, authorization: str | None
+        self,
+        stream: trio.abc.HalfCloseableStream,
+        visit: Visit,
+        upgrade: Upgrade,
+        rest: bytes,
+        authorization: str | None,
     ) -> None:
-        limits, metrics = self._desk.limits, self._metrics
+        limits, metrics, pace = self._desk.limits, self._metrics, Pace(self._desk.limits)
         wire = Wire(stream, metrics)
         outbox = Outbox(limits, metrics, opcode=TEXT if upgrade.format == "json" else BINARY, close_s=self._close_s)
-        socket = WebSocket(wire, upgrade, rest, metrics, frame_bytes=limits.frame_bytes, heartbeat_s=self._heartbeat_s)
-        connection = Connection(self._desk, outbox, CODECS[upgrade.format], authorization)
+        socket = WebSocket(
+            wire,
+            upgrade,
+            rest,
+            metrics,
+            frame_bytes=limits.frame_bytes,
+            pace=pace,
+            heartbeat_s=self._heartbeat_s,
+            first_s=self._heartbeat_s * (1 - self._jitter * random.random()),
+        )
+        connection = Connection(self._desk, outbox, CODECS[upgrade.format], authorization, visit.requests)
         outbox.join = connection.session.frames
         try:
-            await socket.run(partial(self._read, socket, connection, outbox), partial(outbox.write_to, wire))
+            read = partial(self._read, socket, connection, outbox, pace)
+            await socket.run(read, partial(outbox.write_to, wire))
         finally:
+            visit.fault(_faults(connection, socket))
             try:
                 connection.lost()
             finally:
                 await wire.farewell(self._close_s)
 
-    async def _read(self, socket: WebSocket, connection: Connection, outbox: Outbox) -> None:
+    async def _read(self, socket: WebSocket, connection: Connection, outbox: Outbox, pace: Pace) -> None:
         """Hand in what the peer sends. Returns only if it is gone: any other end is the writer's to make."""
         try:
+            await self._read_first(socket, connection, outbox)
+            pace.trust(connection.principal.role if connection.principal else None)
             await self._read_all(socket, connection, outbox)
         except GoneError:
             return
@@ -119,12 +171,31 @@ class Front:
         outbox.close(code, closing.MEANINGS[code][0])
         await trio.sleep_forever()
 
+    async def _read_first(self, socket: WebSocket, connection: Connection, outbox: Outbox) -> None:
+        """Up to the message that opens the session, for which there is so much time and no more."""
+        with trio.move_on_after(self._open_s) as patience:
+            while connection.session.state == "new":
+                await self._read_one(socket, connection, outbox)
+        if patience.cancelled_caught:
+            connection.session.close(closing.UNAUTHENTICATED)
+            outbox.close(closing.UNAUTHENTICATED, f"no session was opened within {self._open_s:g} s")
+
     async def _read_all(self, socket: WebSocket, connection: Connection, outbox: Outbox) -> None:
-        session = connection.session
-        while session.state != "closed":
-            message = await socket.receive()
-            if outbox.closing is not None:  # it ended while we waited
-                return
+        await self._room()
+        while connection.session.state != "closed" and outbox.closing is None:
+            await self._read_one(socket, connection, outbox)
+            await self._room()
+
+    async def _read_one(self, socket: WebSocket, connection: Connection, outbox: Outbox) -> None:
+        message = await socket.receive()
+        if outbox.closing is None:  # else it ended while we waited
             self._metrics.frames_received += 1
             connection.receive(message)
-            await self._room()
+
+
+def _faults(connection: Connection, socket: WebSocket) -> int:
+    """How much of what a connection did counts against its address."""
+    ended = connection.session.closing
+    if ended == closing.FLOODING:
+        return FLOOD_FAULTS
+    return max(connection.failed_tokens, int(socket.faulty or ended == closing.UNAUTHENTICATED))

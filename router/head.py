@@ -30,9 +30,11 @@ REFUSALS: dict[str, tuple[int, str, tuple[tuple[str, str], ...]]] = {
     "path": (404, "There is no WebSocket here, but at /v1.", ()),
     "method": (405, "Only GET and HEAD are answered here.", (("Allow", "GET, HEAD"),)),
     "slow": (408, "The request head did not arrive in time.", ()),
+    "barred": (429, "Too much went wrong with connections from your address.", (("Retry-After", "60"),)),
     "version": (426, "WebSocket version 13 is spoken here.", (("Sec-WebSocket-Version", "13"),)),
     "too_big": (431, f"A request head has at most {HEAD_BYTES_MAX} bytes.", ()),
     "full": (503, "The server has as many connections as it may hold.", (("Retry-After", "5"),)),
+    "crowded": (503, "Too many connections come from your address.", (("Retry-After", "30"),)),
     "draining": (503, "The server is shutting down.", (("Retry-After", "1"),)),
     "http_version": (505, "HTTP/1.1 is spoken here.", ()),
 }

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from actors.effects import Outgoing, Post, Reply, Tell, Welcome
+from protocol.bucket import Bucket
 from protocol.codec import CODECS
 from protocol.errors import refused
 from protocol.notices import NAMES
-from router.connection import SESSIONS_MAX, Ask, Connection
+from router.connection import Ask, Connection
 
 
 class Hub:
@@ -22,7 +23,7 @@ class Hub:
         self.post: Callable[[Post], None] = _nobody_calls  # who makes the calls to operators' URLs
         self._numbers = 0
         self._connections: dict[int, Connection] = {}
-        self._admitted: dict[str, int] = {}  # address -> sessions authenticated
+        self._admitted: dict[str, tuple[int, Bucket]] = {}  # address -> sessions authenticated, their requests
         self._hearing: dict[str, dict[int, Connection]] = {}  # address -> sessions that get notices
 
     def __len__(self) -> int:
@@ -41,11 +42,16 @@ class Hub:
         """It was authenticated. Raises RequestError (rate_limited) beyond the sessions a principal may have."""
         principal = connection.principal
         assert principal is not None
-        sessions = self._admitted.get(principal.address, 0)
-        if sessions >= SESSIONS_MAX:
-            text = f"there are {SESSIONS_MAX} sessions of yours already: end one first"
-            raise refused("rate_limited", text, limit=SESSIONS_MAX, retry_after_s=30)
-        self._admitted[principal.address] = sessions + 1
+        limits = connection.session.limits
+        sessions, bucket = self._admitted.get(principal.address) or (
+            0,
+            Bucket(*limits.principal_rate(principal.role), connection.now()),
+        )
+        if sessions >= limits.principal_sessions:
+            text = f"there are {sessions} sessions of yours already: end one first"
+            raise refused("rate_limited", text, limit=limits.principal_sessions, retry_after_s=30)
+        self._admitted[principal.address] = (sessions + 1, bucket)
+        connection.session.share(bucket)
 
     def part(self, connection: Connection, *, admitted: bool) -> None:
         """It is gone."""
@@ -54,8 +60,9 @@ class Hub:
         if principal is None or not admitted:
             return
         address = principal.address
-        self._admitted[address] -= 1
-        if not self._admitted[address]:
+        sessions, bucket = self._admitted[address]
+        self._admitted[address] = (sessions - 1, bucket)
+        if sessions == 1:
             del self._admitted[address]
         hearing = self._hearing.get(address, {})
         hearing.pop(connection.number, None)

@@ -8,6 +8,7 @@ then ``drain()`` waits for the last to go and aborts those that do not.
 from __future__ import annotations
 
 import errno
+import math
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
@@ -19,6 +20,7 @@ from router.metrics import Metrics
 CONNECTIONS_MAX = 10_000
 SPARE_MAX = 64  # connections beyond, that still get health, metrics and a 503
 ACCEPT_PAUSE_S = 0.1
+STRETCH_S = 60.0  # after so long without a failure the next one is told again
 _BACKLOG = 1_024
 _ATTEMPTS = 5
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
@@ -90,16 +92,17 @@ class Listener:
                 await trio.aclose_forcefully(listener)
 
     async def _accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
-        fails = False
+        failed_at = -math.inf
         while True:
             try:
                 stream = await listener.accept()
-                fails = False
             except OSError as problem:
                 # out of descriptors or memory (a peer that left meanwhile is no error to trio): others may go first
-                if not fails:
+                if (
+                    trio.current_time() - failed_at > STRETCH_S
+                ):  # each that ends lets one more in, and then it fails again
                     structlog.get_logger().warning("listener.cannot_accept", errno=problem.errno)
-                fails = True
+                failed_at = trio.current_time()
                 await trio.sleep(ACCEPT_PAUSE_S)
                 continue
             self._metrics.connections_accepted += 1

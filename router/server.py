@@ -7,13 +7,14 @@ answered, connections close; at most ``shutdown_s``. A second signal quits at on
 from __future__ import annotations
 
 import signal
-from functools import partial
+from functools import cache, partial
 
 import msgspec
 import structlog
 import trio
 
 from protocol.openrpc import document
+from router.addresses import Addresses
 from router.auth import Gate
 from router.clock import Clock
 from router.config import Config
@@ -22,22 +23,26 @@ from router.front import Front
 from router.listener import Listener, open_listeners, port_of
 from router.metrics import Metrics
 from router.pages import Pages
+from router.tls import Tls
 from router.webhooks import Webhooks
 from storage.urls import open_store
 
 log = structlog.get_logger("signalbox.server")
 RETRY_AFTER_S = 2.0
+JITTER = 0.5  # of the first heartbeat: who reconnected together does not beat together
 SECOND_SIGNAL = 130  # exit code
 
 
 async def serve(config: Config, gate: Gate, webhook_secret: bytes | None = None) -> int:
     """Serve until a signal; the process's exit code. Raises OSError, StorageUnfit, StorageUnavailable at the start."""
+    tls = Tls(config.tls) if config.tls.certificate is not None else None
     driver = Driver(config.workspace, open_store(config.store.url), gate, config.limits, Clock())
     metrics = Metrics()
     driver.observer = metrics
     driver.webhooks = Webhooks(webhook_secret)
     driver.heartbeat_s = config.server.heartbeat_s
-    _watch(metrics, driver)
+    addresses = Addresses(config.limits, config.server.proxies)
+    _watch(metrics, driver, addresses)
     pages = Pages(ready=partial(_readiness, driver), openrpc=_openrpc, metrics=metrics)
     server = config.server
     front = Front(
@@ -46,8 +51,12 @@ async def serve(config: Config, gate: Gate, webhook_secret: bytes | None = None)
         metrics,
         room=driver.room,
         origins=server.origins,
+        addresses=addresses,
+        tls=tls,
         head_s=server.handshake_s,
+        open_s=server.open_s,
         heartbeat_s=server.heartbeat_s,
+        jitter=JITTER,
     )
     listeners = await open_listeners([server.host], server.port)
     if server.http_port is not None and server.http_port != server.port:
@@ -62,7 +71,7 @@ async def serve(config: Config, gate: Gate, webhook_secret: bytes | None = None)
             serving = partial(listener.serve, listeners)
             await nursery.start(serving)
             host = f"[{server.host}]" if ":" in server.host else server.host
-            print(f"signalbox ready on ws://{host}:{port_of(listeners)}/v1", flush=True)
+            print(f"signalbox ready on {'ws' if tls is None else 'wss'}://{host}:{port_of(listeners)}/v1", flush=True)
             code = await _until_stopped(driver, front, listener, server.shutdown_s)
             nursery.cancel_scope.cancel()
     finally:
@@ -97,7 +106,8 @@ async def _shut_down(
     scope.cancel()
 
 
-def _watch(metrics: Metrics, driver: Driver) -> None:
+def _watch(metrics: Metrics, driver: Driver, addresses: Addresses) -> None:
+    metrics.watch("addresses", addresses.statistics)
     metrics.watch("driver", lambda: {**msgspec.structs.asdict(driver.statistics), **driver.queues()})
     metrics.watch("house", driver.core.statistics)
     metrics.watch("hub", driver.hub.statistics)
@@ -111,5 +121,6 @@ def _readiness(driver: Driver) -> tuple[bool, str]:
     return True, "ready"
 
 
+@cache
 def _openrpc() -> bytes:
     return msgspec.json.encode(document())

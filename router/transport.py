@@ -6,7 +6,8 @@ ours, because of what it does when left alone (trio-websocket 0.12, wsproto 1.3)
 - it drops bytes that came with the handshake, or before it was accepted: the stream holds them back;
 - a header it does not like raises through its nursery: it reads our own short head instead of the peer's;
 - frames against the protocol end it without a close frame: closing the stream only marks it, the goodbye is ours;
-- it raises in its reader when a ping crosses a close: one nursery a connection, and the peer's faults stay in it.
+- it raises in its reader when a ping crosses a close: one nursery a connection, and the peer's faults stay in it;
+- it answers pings and takes parts of messages as fast as they come: here they have a pace.
 
 Frames go out past it, through the same Wire: many at a time, encoded once.
 """
@@ -16,11 +17,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import trio
-from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
+from trio_websocket import ConnectionClosed, WebSocketConnection
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import BytesMessage, Ping, Pong, TextMessage
 from wsproto.utilities import ProtocolError
 
 from protocol import closing
 from router.metrics import Metrics
+from router.pace import Pace
 from router.upgrade import Upgrade
 from router.wire import Wire
 
@@ -52,7 +56,8 @@ class WebSocket:
     """One upgraded connection.
 
     Parameters: ``upgrade``: the checked handshake; ``rest``: bytes that came behind it; ``frame_bytes``: the size
-    of a message, at most; ``heartbeat_s``: seconds between pings, of which two may stay unanswered.
+    of a message, at most; ``pace``: how fast it is read; ``heartbeat_s``: seconds between pings, of which two may stay
+    unanswered; ``first_s``: seconds to the first ping, so that those who came together do not beat together.
     """
 
     def __init__(
@@ -63,16 +68,21 @@ class WebSocket:
         metrics: Metrics,
         *,
         frame_bytes: int,
+        pace: Pace,
         heartbeat_s: float = HEARTBEAT_S,
+        first_s: float | None = None,
     ) -> None:
         self._wire = wire
         self._upgrade = upgrade
-        self._stream = HeldStream(wire, upgrade.head(), rest, metrics)
+        self._stream = HeldStream(wire, upgrade.head(), rest, metrics, pace)
         self._frame_bytes = frame_bytes
+        self._pace = pace
         self._heartbeat_s = heartbeat_s
+        self._first_s = heartbeat_s if first_s is None else first_s
+        self.faulty = False  # the peer broke the WebSocket protocol or a limit of it
         self._pings = 0  # sent, ever
         self._unanswered = 0
-        self._websocket: WebSocketConnection
+        self._websocket: _Paced
 
     async def run(self, read: Callable[[], Awaitable[None]], write: Callable[[], Awaitable[None]]) -> None:
         """Shake hands, then do both until either returns. Whatever the peer does wrong ends here, quietly.
@@ -93,9 +103,12 @@ class WebSocket:
         try:
             message = await self._websocket.get_message()
         except ConnectionClosed:
-            raise self._ending() from None
+            ending = self._ending()
+            self.faulty = isinstance(ending, FaultyError)
+            raise ending from None
         # trio-websocket counts characters, the limit is in bytes
         if isinstance(message, str) and not message.isascii() and len(message.encode()) > self._frame_bytes:
+            self.faulty = True
             raise FaultyError(closing.TOO_BIG, closing.MEANINGS[closing.TOO_BIG][0])
         return message
 
@@ -107,14 +120,18 @@ class WebSocket:
 
     async def _shake_hands(self, nursery: trio.Nursery) -> None:
         with trio.fail_after(HANDSHAKE_S):
-            request = await wrap_server_stream(
-                nursery,
+            # what wrap_server_stream does, with our own class
+            self._websocket = _Paced(
                 self._stream,
+                WSConnection(ConnectionType.SERVER),
                 message_queue_size=1,  # a longer queue costs 26 % [perf.md], and is not bounded in bytes
                 max_message_size=self._frame_bytes,
                 receive_buffer_size=_READ_BYTES,
             )
-            self._websocket = await request.accept(subprotocol=self._upgrade.subprotocol)
+            self._websocket.pace = self._pace
+            nursery.start_soon(self._websocket._reader_task)
+            request = await self._websocket._get_request()
+            await request.accept(subprotocol=self._upgrade.subprotocol)
         self._stream.release()
 
     # ------------------------------------------------------------ heartbeat
@@ -124,9 +141,10 @@ class WebSocket:
 
         A beat tells nothing while we ourselves do not read because the house is full: the answer may lie unread.
         """
-        told = False
+        told, wait_s = False, self._first_s
         while not self._is_hoarding():
-            await trio.sleep(self._heartbeat_s)
+            await trio.sleep(wait_s)
+            wait_s = self._heartbeat_s
             tells = self._stream.is_waiting or self._wire.is_writing
             if self._unanswered < UNANSWERED_MAX:
                 nursery.start_soon(self._ping)
@@ -150,14 +168,34 @@ class WebSocket:
         return len(self._websocket._message_parts) > self._frame_bytes
 
 
+class _Paced(WebSocketConnection):
+    """The library's connection, with a pace for what it would do as fast as it comes."""
+
+    pace: Pace
+
+    async def _handle_ping_event(self, event: Ping) -> None:
+        await self.pace.frame()
+        await super()._handle_ping_event(event)
+
+    async def _handle_pong_event(self, event: Pong) -> None:
+        await super()._handle_pong_event(event)
+        await self.pace.frame()
+
+    async def _handle_message_event(self, event: TextMessage | BytesMessage) -> None:
+        await super()._handle_message_event(event)
+        if not event.message_finished:
+            await self.pace.frame()
+
+
 class HeldStream(trio.abc.Stream):
     """What trio-websocket takes for the socket: our head first, after ``release`` what the peer sends.
 
     Speed work has its place here: a non-blocking receive first saves a turn of the loop.
     """
 
-    def __init__(self, wire: Wire, head: bytes, rest: bytes, metrics: Metrics) -> None:
+    def __init__(self, wire: Wire, head: bytes, rest: bytes, metrics: Metrics, pace: Pace) -> None:
         self.is_waiting = False
+        self._pace = pace
         self._wire = wire
         self._head = head
         self._rest = rest
@@ -185,6 +223,7 @@ class HeldStream(trio.abc.Stream):
             data = bytes(await self._wire.stream.receive_some(max_bytes))
             self.is_waiting = False
         self._metrics.bytes_received += len(data)
+        await self._pace.bytes(len(data))
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:

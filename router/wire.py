@@ -13,6 +13,7 @@ from contextlib import suppress
 import trio
 
 from router.metrics import Metrics
+from router.tls import socket_of
 
 TEXT, BINARY, CLOSE = 0x81, 0x82, 0x88  # first bytes of whole frames
 _REASON_BYTES_MAX = 123
@@ -73,9 +74,9 @@ class Wire:
 
 async def abort(stream: trio.abc.AsyncResource) -> None:
     """Close at once with a reset: the peer cannot take the half of something for the whole."""
-    if isinstance(stream, trio.SocketStream):
+    if (socket := socket_of(stream)) is not None:
         with suppress(OSError):
-            stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, _RESET)
+            socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, _RESET)
     await trio.aclose_forcefully(stream)
 
 

@@ -318,7 +318,7 @@ def test_every_limit_is_in_the_protocol() -> None:
     page = text_of("docs/protocol.md")
     left_out = [name for name in Limits.__struct_fields__ if f"limits.{name}" not in page]
     assert left_out == ["refusals_max"]  # told of at its close code
-    assert f"{Limits().refusals_max:,} requests in a row" in page
+    assert f"{Limits().refusals_max:,} requests within 10 s" in page
     assert f"{Limits().frame_bytes:,} bytes" in page
 
 

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from protocol import closing
+from protocol.bucket import Bucket
 from protocol.codec import CODECS, JSON, Call, Codec, Refusal
 from protocol.errors import RequestError
 from protocol.ids import Principal, Role
 from protocol.requests import METHODS
-from protocol.session import Limits, Session
+from protocol.session import FLOOD_MS, STRANGE_MAX, Limits, Session
 from protocol.times import Duration
 
 SMALL = Limits(
@@ -71,13 +72,15 @@ def sample(wanted: types.Type) -> Any:
         case types.LiteralType():
             return wanted.values[0]
         case types.StrType():
-            return "x" * (wanted.min_length or 0)
+            return "x@y" if wanted.pattern else "x" * (wanted.min_length or 0)
         case types.IntType():
             return wanted.ge or 0
         case types.BoolType():
             return True
-        case types.VarTupleType() | types.DictType():
-            return {} if isinstance(wanted, types.DictType) else []
+        case types.VarTupleType():
+            return [sample(wanted.item_type)] * (wanted.min_length or 0)
+        case types.DictType():
+            return {}
         case types.CustomType():
             return "1d" if wanted.cls is Duration else "2026-01-05T09:00:00Z"
         case types.UnionType():
@@ -195,6 +198,7 @@ def test_a_refresh_before_open_is_refused() -> None:
 
 def test_a_burst_is_taken_and_then_so_many_a_second() -> None:
     session = opened()
+    session.limits = msgspec.structs.replace(SMALL, refusals_max=10)
     assert burst(session, NOW) == 5
     assert burst(session, NOW + 99) == 0
     assert burst(session, NOW + 100) == 1
@@ -233,7 +237,7 @@ def test_a_clock_that_goes_back_gives_nothing_and_locks_nobody_out() -> None:
     assert burst(session, NOW - 4_900) == 1
 
 
-def test_too_many_refusals_in_a_row_are_a_flood() -> None:
+def test_too_many_refusals_in_ten_seconds_are_a_flood() -> None:
     session = opened()
     burst(session, NOW)  # the last of these is the first refusal
     assert [said(session) for _ in range(2)] == ["rate_limited"] * 2
@@ -242,13 +246,84 @@ def test_too_many_refusals_in_a_row_are_a_flood() -> None:
     assert (session.state, session.closing) == ("closed", closing.FLOODING)
 
 
-def test_one_request_in_time_ends_the_row_of_refusals() -> None:
+def test_a_request_that_is_taken_in_between_does_not_excuse_a_flood() -> None:
     session = opened()
     burst(session, NOW)
     said(session)
     said(session)
     assert said(session, NOW + 100) == "done"
-    assert [said(session, NOW + 100) for _ in range(3)] == ["rate_limited"] * 3
+    assert said(session, NOW + 100) == "rate_limited"
+    assert session.closing == closing.FLOODING
+
+
+def test_refusals_of_ten_seconds_ago_are_forgotten() -> None:
+    session = opened()
+    burst(session, NOW)
+    said(session)
+    said(session)
+    later = NOW + FLOOD_MS
+    assert burst(session, later) == 5  # and a refusal, the first of this stretch
+    assert [said(session, later) for _ in range(2)] == ["rate_limited"] * 2
+    assert session.closing is None
+    said(session, later + FLOOD_MS - 9_999)
+    assert session.closing == closing.FLOODING
+
+
+def test_a_clock_that_goes_back_begins_a_new_stretch() -> None:
+    session = opened()
+    burst(session, NOW)
+    said(session)
+    said(session)
+    assert said(session, NOW - 50_000) == "rate_limited"
+    assert session.closing is None
+
+
+def test_what_is_shared_is_taken_by_all_who_share_it() -> None:
+    shared = Bucket(1, 6, NOW)
+    one, two = opened(), opened()
+    one.share(shared)
+    two.share(shared)
+    assert burst(one, NOW) == 5
+    assert burst(two, NOW) == 1
+    [item] = two.receive(frame(), NOW)
+    assert isinstance(item, Refusal)
+    assert item.error.data["retry_after_s"] == 1.0
+    assert burst(two, NOW + 1_000) == 1
+
+
+def test_a_refusal_takes_nothing_from_any_bucket() -> None:
+    shared = Bucket(1_000, 100, NOW)
+    session = opened()
+    session.share(shared)
+    assert burst(session, NOW) == 5
+    assert shared.take(NOW, 95)
+    assert not shared.take(NOW)
+    assert said(session, NOW + 100) == "done"  # the shared one has refilled, its own has earned one
+
+
+@pytest.mark.parametrize(("role", "taken"), [("agent", 2), ("contact", 2), ("connector", 40), ("backend", 40)])
+def test_an_address_is_shared_by_whoever_is_not_the_operators_own(role: Role, taken: int) -> None:
+    session = Session(JSON, SMALL, NOW, (Bucket(1, 2, NOW),))
+    session.open(Principal(role, "x"), batch=False, expires_at=None)
+    assert burst(session, NOW) == taken
+
+
+@pytest.mark.parametrize("data", [frame(), b"{", frame("no.such")])
+def test_whoever_sends_much_before_it_opens_is_ended(data: bytes) -> None:
+    session = new(Limits())
+    for _ in range(STRANGE_MAX):
+        said(session, data=data)
+        assert session.closing is None
+    said(session, data=data)
+    assert session.closing == closing.UNAUTHENTICATED
+    assert said(session, data=frame("session.open")) == "unauthenticated"
+
+
+def test_a_session_that_is_open_may_be_wrong_as_often_as_it_likes() -> None:
+    session = new(Limits())
+    session.open(ANA, batch=False, expires_at=None)
+    for _ in range(STRANGE_MAX + 5):
+        said(session, data=b"{")
     assert session.closing is None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from peers import NOW, Peer, request
+from peers import NOTE, NOW, Peer, request
 
 from actors.effects import Asked, Opened, Welcome
 from protocol.codec import MSGPACK
@@ -166,6 +166,37 @@ def test_messagepack_is_answered_in_messagepack() -> None:
 
 
 # ---------------------------------------------------------------- tokens
+
+
+def test_the_third_bad_token_of_a_session_ends_it() -> None:
+    peer = Peer().welcomed()
+    for ident in range(1, 3):
+        peer.say(request(ident, "session.refresh", token="bad"))
+        assert peer.closed is None
+    peer.say(request(3, "session.refresh", token="bad"))
+    assert (peer.closed[0], peer.connection.failed_tokens) == (4001, 3)
+
+
+def test_what_waits_behind_a_page_that_never_comes_is_bounded() -> None:
+    peer = Peer(Limits(outbox_bytes=10 * len(NOTE))).welcomed()
+    peer.page(1)
+    for _ in range(10):
+        peer.connection.notice(NOTE)
+    assert peer.connection.session.closing is None
+    peer.connection.notice(NOTE)
+    assert (peer.connection.session.closing, peer.closed) == (1013, None)
+    peer.reading[0](([], False))
+    assert (peer.ids()[0], peer.closed[0]) == (1, 1013)
+
+
+def test_what_waited_behind_a_page_that_came_counts_no_more() -> None:
+    peer = Peer(Limits(outbox_bytes=10 * len(NOTE))).welcomed()
+    for ident in range(5):
+        peer.page(ident)
+        for _ in range(9):
+            peer.connection.notice(NOTE)
+        peer.reading[ident](([], False))
+    assert (peer.closed, len(peer.sent)) == (None, 50)
 
 
 def test_a_new_token_moves_the_end_of_the_session() -> None:

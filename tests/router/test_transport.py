@@ -10,6 +10,7 @@ from trio.testing import lockstep_stream_pair
 
 from protocol.session import Limits
 from router.head import parse_head
+from router.pace import Pace
 from router.transport import FaultyError, GoneError, HeldStream, WebSocket
 from router.upgrade import check_upgrade
 from router.wire import Wire
@@ -115,7 +116,8 @@ async def test_only_a_fault_leaves_something_to_be_said(frames, ending):
     built = build()
     _, stream = built.in_memory()
     upgrade = check_upgrade(parse_head(head()))
-    socket = WebSocket(Wire(stream, built.metrics), upgrade, frames, built.metrics, frame_bytes=1_000)
+    pace = Pace(Limits())
+    socket = WebSocket(Wire(stream, built.metrics), upgrade, frames, built.metrics, frame_bytes=1_000, pace=pace)
     ended = []
 
     async def read() -> None:
@@ -319,7 +321,7 @@ async def test_nothing_is_read_after_a_fault():
     """Else a peer could fill our memory while its goodbye is being written."""
     built = build()
     peer, there = built.in_memory()
-    stream = HeldStream(Wire(there, built.metrics), b"", b"", built.metrics)
+    stream = HeldStream(Wire(there, built.metrics), b"", b"", built.metrics, Pace(Limits()))
     stream.release()
     await peer.send(b"more")
     await stream.aclose()

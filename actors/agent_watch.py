@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.access import may_see_agent
+from actors.system import Turn
 from protocol.ids import Principal
 
 if TYPE_CHECKING:
     from actors.house import House
+
+Wanted = tuple[Principal, tuple[str, ...] | None]  # who asks, and for the agents of which services
 
 
 class AgentWatches:
@@ -16,15 +19,22 @@ class AgentWatches:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._watching: dict[int, tuple[Principal, tuple[str, ...] | None]] = {}
+        self._watching: dict[int, Wanted] = {}
 
-    def add(self, session: int, principal: Principal, services: tuple[str, ...] | None) -> None:
-        """This session hears of all agents it may see, or of those in these services."""
-        self._watching[session] = (principal, services)
+    def add(self, turn: Turn, principal: Principal, services: tuple[str, ...] | None) -> None:
+        """The turn's session hears of all agents it may see, or of those in these services."""
+        self.end(turn.session, turn)
+        self._watching[turn.session] = (principal, services)
 
-    def end(self, session: int) -> None:
+    def end(self, session: int, turn: Turn) -> None:
         """No longer."""
+        before = self._watching.pop(session, None)
+        turn.undo.append(lambda: self._take_back(session, before))
+
+    def _take_back(self, session: int, before: Wanted | None) -> None:
         self._watching.pop(session, None)
+        if before is not None:
+            self._watching[session] = before
 
     def of(self, agent: str) -> tuple[int, ...]:
         """Who hears of this agent, besides the agent."""

@@ -77,9 +77,10 @@ class AssignedActor(TimelineActor):
             turn.send(self._house.agents[message.agent], Free(record.id, record.channel_class or ""))
             return
         if message.handover is None:
-            self._house.decisions.keep(record, self._house.services[message.service], message.agent, message.rule)
+            service = self._house.services[message.service]
+            self._house.decisions.keep(record, service, message.agent, message.rule, turn)
         else:
-            self._house.decisions.drop(record.id)
+            self._house.decisions.drop(record.id, turn)
         if record.assignee != message.agent:
             self._unassign(turn)
         self._stop_waiting(turn, "pushed" if message.handover is None else "taken")
@@ -174,6 +175,8 @@ class AssignedActor(TimelineActor):
         record.crew = tuple(dict.fromkeys((*record.crew, principal.sub)))
         if self.settings.mode != "push":  # whoever joins has taken it
             self._stop_waiting(turn, "taken")
+        if record.assignee is None:
+            self._house.decisions.drop(record.id, turn)
         self._note(turn, "joined", by, reason="agent")
 
     def _leave(self, principal: Principal, by: By, turn: Turn) -> None:
@@ -185,6 +188,7 @@ class AssignedActor(TimelineActor):
         self._pause(agent, turn)
         self._note(turn, "left", by, reason="agent")
         if was_assignee:
+            self._house.decisions.drop(record.id, turn)
             self._unassign(turn)
         else:
             record.crew = tuple(other for other in record.crew if other != agent)

@@ -248,7 +248,7 @@ class ConversationActor(LivingActor):
                 record.priority = min(100, record.priority + step.by)
                 if record.queued:
                     self._ask_for_agent(turn)
-        self._note(turn, "escalated", SYSTEM, step=index, reason=step.do, told=step.agents)
+        self._note(turn, "escalated", SYSTEM, service=record.service, step=index, reason=step.do, told=step.agents)
         if step.do == "move_to":
             self._overflow(step.service, turn)
         elif step.do == "webhook" and step.url is not None:

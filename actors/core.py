@@ -30,7 +30,7 @@ from actors.effects import Asked, Configured, Ended, Input, Opened, Outgoing, Ou
 from actors.house import House
 from actors.memory import Memory
 from actors.messages import Due, Introduced, SessionEnded, SessionStarted
-from actors.presence import Gone
+from actors.presence import Gone, look_again
 from actors.service import ServiceActor
 from actors.system import Actor, Supervisor, Turn
 from actors.templates import TemplateActor
@@ -247,9 +247,10 @@ class Core:
         principal = house.sessions.pop(item.session, None)
         if principal is None:
             return
-        house.watches.end(item.session)
-        house.agent_watches.end(item.session)
         turn = Turn(now)
+        house.watches.end(item.session)
+        house.agent_watches.end(item.session, turn)
+        house.paces.pop(item.session, None)
         for presence in [found for found in house.presences.values() if found.holds(item.session)]:
             turn.send(presence, Gone(item.session))
         turn.undo.append(lambda: self.house.sessions.update({item.session: principal}))
@@ -365,6 +366,7 @@ class Core:
             if begin is not None:
                 begin()
             turn.run()
+            look_again(self.house, turn)
             for actor in tuple(turn.before):
                 actor.settle(turn)
             if result is not None:

@@ -2,7 +2,7 @@
 
 For one that waits the candidates are worked out as of now. For one that was routed they are those of that
 decision: what was published of each member at that moment, kept for the latest ``DECISIONS_MAX`` decisions. One
-that was handed over by hand had no candidates.
+that was handed over by hand, or taken by joining, had no candidates.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from actors.system import Turn
 from protocol.objects import Candidate, Colour, DueAt, Explanation, Rule
 from protocol.records import ConversationRecord
 from protocol.times import Moment
@@ -44,9 +45,12 @@ class Decisions:
     def __init__(self) -> None:
         self._kept: dict[str, Decision] = {}
 
-    def keep(self, record: ConversationRecord, service: ServiceActor, taken: str, rule: Rule) -> None:
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def keep(self, record: ConversationRecord, service: ServiceActor, taken: str, rule: Rule, turn: Turn) -> None:
         """An agent was found: remember who else there was. O(members), at C speed."""
-        self._kept.pop(record.id, None)
+        self.drop(record.id, turn)
         channel_class = record.channel_class or ""
         small = len(service.members) <= MEMBERS_MAX
         self._kept[record.id] = Decision(
@@ -57,12 +61,15 @@ class Decisions:
             service.candidates.seats(channel_class) if small else {},
             dict(service.excluded.get(channel_class, {})) if small else {},
         )
+        turn.undo.append(lambda: self._kept.pop(record.id, None))
         if len(self._kept) > DECISIONS_MAX:
-            del self._kept[next(iter(self._kept))]
+            self.drop(next(iter(self._kept)), turn)
 
-    def drop(self, conversation: str) -> None:
-        """It was handed over by hand."""
-        self._kept.pop(conversation, None)
+    def drop(self, conversation: str, turn: Turn) -> None:
+        """It was handed over by hand, or is somebody's who joined it."""
+        known = self._kept.pop(conversation, None)
+        if known is not None:
+            turn.undo.append(lambda: self._kept.update({conversation: known}))
 
     def of(self, conversation: str) -> Decision | None:
         """The last decision about a conversation, if it is remembered."""

@@ -53,6 +53,7 @@ class House:
         self.sessions: dict[int, Principal] = {}
         self.webhooks: dict[int, WebhookActor] = {}  # pending
         self.presences: dict[str, PresenceActor] = {}
+        self.paces: dict[int, tuple[int, int]] = {}  # session -> since when so many changes of presence
         self.views = Views(self)
         self.watches = Watches(self)
         self.agent_watches = AgentWatches(self)
@@ -95,7 +96,7 @@ class House:
         entry = Entry(seq=self.seq, conversation=record.id, at=Moment(turn.now), type=kind, by=by, **fields)
         audience = _audience(record, entry, told)
         if record.id in self.presences:
-            audience = tuple(dict.fromkeys((*audience, *openers(self, record.id))))
+            audience = tuple(dict.fromkeys((*audience, *openers(self, record))))
         record.last_seq = self.seq
         turn.effects.append(EntryRecord(entry=entry, audience=audience))
         if audience:

@@ -1,7 +1,11 @@
 """Who is viewing a conversation and who is typing: told live, never stored. [S2]
 
-The crew and whoever has it open hear of it; a contact learns only that somebody of the house types, or no longer.
-Typing ends by itself after ``TYPING_MS``.
+People are told, not sessions: a person does the strongest of what its sessions do, typing before viewing. The crew and
+whoever has the conversation open hear when that changes. A contact learns only that somebody of the house types, and
+when nobody does any more. Typing ends by itself after ``TYPING_MS``; whoever may see the conversation no longer, is no
+longer at it.
+
+Changes are counted by session in ``House.paces``, because what is here is forgotten once everybody is idle.
 """
 
 from __future__ import annotations
@@ -19,13 +23,13 @@ from protocol.errors import refused
 from protocol.ids import Principal
 from protocol.notices import PresenceChanged
 from protocol.objects import By
-from protocol.records import ConversationRecord
+from protocol.records import ConversationRecord, ServiceRecord
 
 if TYPE_CHECKING:
     from actors.house import House
 
 TYPING_MS = 10_000
-CHANGES_MAX = 50  # of one session in ``WINDOW_MS``
+CHANGES_MAX = 100  # of one session in ``WINDOW_MS``
 WINDOW_MS = 10_000
 Doing = Literal["viewing", "typing", "idle"]
 
@@ -44,17 +48,12 @@ class Gone(Struct, frozen=True):
     session: int
 
 
-class _Here:
-    """What one session is doing."""
+class Here(Struct, frozen=True):
+    """What one session is doing that is not idle."""
 
-    __slots__ = ("changes", "principal", "since", "state", "typing_until")
-
-    def __init__(self, principal: Principal, now: int) -> None:
-        self.principal = principal
-        self.state: Doing = "idle"
-        self.typing_until: int | None = None
-        self.changes = 0
-        self.since = now
+    principal: Principal
+    state: Doing
+    typing_until: int | None = None
 
 
 class PresenceActor(Actor):
@@ -68,7 +67,7 @@ class PresenceActor(Actor):
         self.conversation = conversation
         self.timer = Timer(self, "typing")
         self._house = house
-        self._here: dict[int, _Here] = {}
+        self._here: dict[int, Here] = {}  # by session; replaced, never changed
 
     @property
     def address(self) -> str:
@@ -81,100 +80,158 @@ class PresenceActor(Actor):
             case Present():
                 self._present(message, turn)
             case Gone():
-                self._set(message.session, "idle", turn)
-                self._here.pop(message.session, None)
+                self._become({name: here for name, here in self._here.items() if name != message.session}, turn)
             case Due():
-                for session, here in tuple(self._here.items()):
-                    if here.typing_until is not None and here.typing_until <= turn.now:
-                        self._set(session, "viewing" if here.principal.role == "agent" else "idle", turn)
+                self._become(dict(self._after(turn.now)), turn)
             case _:
                 raise AssertionError(f"presence cannot take {message}")
 
     def settle(self, turn: Turn) -> None:
         """Arm the timer for the first end of typing; be gone if nobody is here."""
-        self.arm()
-        if not self._here:
-            self._house.presences.pop(self.conversation, None)
-
-    def arm(self) -> None:
-        """Bring the timer in line."""
-        ends = [here.typing_until for here in self._here.values() if here.typing_until is not None]
-        if not ends:
-            self._house.wheel.cancel(self.timer)
-        elif not self.timer.armed or self.timer.deadline != min(ends):
-            self._house.wheel.arm(self.timer, min(ends))
+        self._register()
 
     def rearm(self) -> None:
         """The wheel is a new one."""
         self.timer = Timer(self, "typing")
-        self.arm()
+        self._register()
 
     def openers(self) -> list[Principal]:
-        """Who has it open: whose last word was viewing or typing."""
-        return [here.principal for here in self._here.values() if here.state != "idle"]
+        """Who has it open: whose last word was viewing or typing. One line a session."""
+        return [here.principal for here in self._here.values()]
 
     def holds(self, session: int) -> bool:
-        """Whether this session has said anything here."""
+        """Whether this session is viewing or typing."""
         return session in self._here
 
+    def look_again(self, record: ConversationRecord, turn: Turn) -> None:
+        """Sight of the conversation may have changed: whoever may not see it is not here."""
+        seeing = {name: here for name, here in self._here.items() if may_see(self._house, record, here.principal)}
+        if len(seeing) < len(self._here):
+            turn.change(self)
+            self._become(seeing, turn)
+
     def _present(self, message: Present, turn: Turn) -> None:
-        here = self._here.get(message.session)
-        if here is None:
-            here = self._here[message.session] = _Here(message.principal, turn.now)
-        if turn.now - here.since >= WINDOW_MS:
-            here.since, here.changes = turn.now, 0
-        if here.state != message.state:
-            here.changes += 1
-            if here.changes > CHANGES_MAX:
-                retry_after_s = (here.since + WINDOW_MS - turn.now) / 1000
-                raise refused("rate_limited", "presence changes too often", retry_after_s=retry_after_s)
-        state = message.state
+        session, state = message.session, message.state
         if message.principal.role == "contact" and state == "viewing":
             state = "idle"  # the house sees a contact's presence by its session
-        here.typing_until = turn.now + TYPING_MS if state == "typing" else None
-        self._set(message.session, state, turn)
-        if state == "idle" and here.changes == 0:
-            del self._here[message.session]
+        old = self._here.get(session)
+        if state != ("idle" if old is None else old.state):
+            self._count(session, turn.now)
+        here = {name: other for name, other in self._here.items() if name != session}
+        if state != "idle":
+            here[session] = Here(message.principal, state, turn.now + TYPING_MS if state == "typing" else None)
+        self._become(here, turn)
 
-    def _set(self, session: int, state: Doing, turn: Turn) -> None:
-        here = self._here.get(session)
-        if here is None or here.state == state:
-            return
-        before, here.state = here.state, state
-        if state != "typing":
-            here.typing_until = None
-        self._tell(here.principal, before, state, turn)
+    def _count(self, session: int, now: int) -> None:
+        """Raises RequestError (rate_limited)."""
+        paces = self._house.paces
+        since, changes = paces.get(session, (now, 0))
+        if now - since >= WINDOW_MS:
+            since, changes = now, 0
+        if changes >= CHANGES_MAX:
+            retry_after_s = (since + WINDOW_MS - now) / 1000
+            raise refused("rate_limited", "presence changes too often", retry_after_s=retry_after_s)
+        paces[session] = (since, changes + 1)
 
-    def _tell(self, who: Principal, before: Doing, state: Doing, turn: Turn) -> None:
-        """The house hears who it is; a contact only of typing, and not by whom."""
+    def _after(self, now: int) -> list[tuple[int, Here]]:
+        """Who is here when what typing is over is over: agents go on viewing."""
+        found = []
+        for session, here in self._here.items():
+            if here.typing_until is None or here.typing_until > now:
+                found.append((session, here))
+            elif here.principal.role == "agent":
+                found.append((session, Here(here.principal, "viewing")))
+        return found
+
+    def _become(self, here: dict[int, Here], turn: Turn) -> None:
+        """These are here from now on; tell what has changed."""
+        before, self._here = self._here, here
+        turn.undo.append(lambda: self._take_back(before))
+        was, now = _people(before), _people(here)
+        for who in {**was, **now}:
+            if was.get(who, "idle") != now.get(who, "idle"):
+                self._tell_house(who, now.get(who, "idle"), turn)
+        types = _house_types(now)
+        if types != _house_types(was):
+            self._tell_contact("typing" if types else "idle", turn)
+
+    def _take_back(self, before: dict[int, Here]) -> None:
+        self._here = before
+        self._register()
+
+    def _register(self) -> None:
+        """Be known while somebody is here, with the timer armed for the first end of typing."""
+        presences, ends = self._house.presences, [here.typing_until for here in self._here.values()]
+        if self._here:
+            presences[self.conversation] = self
+        elif presences.get(self.conversation) is self:
+            del presences[self.conversation]
+        due = min((end for end in ends if end is not None), default=None)
+        if due is None:
+            self._house.wheel.cancel(self.timer)
+        elif not self.timer.armed or self.timer.deadline != due:
+            self._house.wheel.arm(self.timer, due)
+
+    def _tell_house(self, who: By, state: Doing, turn: Turn) -> None:
+        """Everybody of the house who is at it, but not the person itself, hears who it is."""
         actor = self._house.conversations.get(self.conversation)
         if actor is None:  # closed long ago, and no longer in memory
             return
-        record = actor.record
-        kind: Literal["agent", "contact", "backend"] = "agent" if who.role == "agent" else "backend"
-        by = By("contact" if who.role == "contact" else kind, who.sub)
-        inside = dict.fromkeys(f"agent:{agent}" for agent in record.crew)
-        inside.update(dict.fromkeys(openers(self._house, self.conversation)))
-        inside.pop(who.address, None)
+        inside = dict.fromkeys(
+            (*(f"agent:{agent}" for agent in actor.record.crew), *openers(self._house, actor.record))
+        )
+        inside.pop(f"{who.kind}:{who.id}", None)
         if inside:
-            turn.effects.append(Tell(tuple(inside), PresenceChanged(self.conversation, by, state)))
-        if who.role != "contact" and _has_contact(record) and "typing" in (before, state):
-            seen: Doing = "typing" if state == "typing" else "idle"
-            notice = PresenceChanged(self.conversation, By("agent"), seen)
-            turn.effects.append(Tell((f"contact:{record.contact}",), notice))
+            turn.effects.append(Tell(tuple(inside), PresenceChanged(self.conversation, who, state)))
+
+    def _tell_contact(self, state: Doing, turn: Turn) -> None:
+        """The contact hears that somebody types, and not who. There is nobody to hear it of a stub."""
+        actor = self._house.conversations.get(self.conversation)
+        if actor is not None and actor.record.contact is not None and actor.record.state != "moved":
+            notice = PresenceChanged(self.conversation, By("agent"), state)
+            turn.effects.append(Tell((f"contact:{actor.record.contact}",), notice))
 
 
-def _has_contact(record: ConversationRecord) -> bool:
-    """Whether there is a contact for whom it exists: not for a stub."""
-    return record.contact is not None and record.state != "moved"
-
-
-def openers(house: House, conversation: str) -> list[str]:
+def openers(house: House, record: ConversationRecord) -> list[str]:
     """The addresses of those of the house who have a conversation open and may still see it."""
-    presence = house.presences.get(conversation)
+    presence = house.presences.get(record.id)
     if presence is None:
         return []
-    record = house.conversations[conversation].record
-    return [
-        opener.address for opener in presence.openers() if opener.role != "contact" and may_see(house, record, opener)
-    ]
+    return [who.address for who in presence.openers() if who.role != "contact" and may_see(house, record, who)]
+
+
+def look_again(house: House, turn: Turn) -> None:
+    """The turn is quiet: wherever sight may have changed, whoever has lost it is no longer there."""
+    if not house.presences:
+        return
+    records, services = [], set()
+    for actor, old in turn.before.items():
+        if isinstance(actor.record, ConversationRecord) and actor.record.id in house.presences:
+            records.append(actor.record)
+        elif isinstance(old, ServiceRecord) and (old.settings, old.deleted) != (
+            actor.record.settings,
+            actor.record.deleted,
+        ):
+            services.add(old.id)
+    if services:
+        known = (house.conversations[name].record for name in house.presences if name in house.conversations)
+        records.extend(record for record in known if record.service in services)
+    for record in records:
+        if record.id in house.presences:
+            house.presences[record.id].look_again(record, turn)
+
+
+def _people(sessions: dict[int, Here]) -> dict[By, Doing]:
+    """What each person does: the strongest of what its sessions do."""
+    found: dict[By, Doing] = {}
+    for here in sessions.values():
+        role = here.principal.role
+        assert role != "connector"
+        who = By(role, here.principal.sub)
+        if found.get(who) != "typing":
+            found[who] = here.state
+    return found
+
+
+def _house_types(people: dict[By, Doing]) -> bool:
+    return any(state == "typing" and who.kind != "contact" for who, state in people.items())

@@ -152,11 +152,15 @@ class Watches:
         """Somebody watches a list."""
         self._numbers += 1
         watch = WatchActor(self._house, self._numbers, session, principal, params)
+        self.keep(watch)
+        return watch
+
+    def keep(self, watch: WatchActor) -> None:
+        """It is watched: from now on, or still, if the step that ended it is taken back."""
         self._all[watch.number] = watch
-        self._by_session.setdefault(session, {})[watch.number] = watch
+        self._by_session.setdefault(watch.session, {})[watch.number] = watch
         for topic in self._topics(watch):
             self._of.setdefault(topic, {})[watch.number] = watch
-        return watch
 
     def of(self, session: int) -> dict[str, WatchActor]:
         """A session's watches by id."""

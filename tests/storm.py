@@ -83,7 +83,6 @@ class Storm:
         self.keyed_at: list[int] = []
         self.refusals = 0
         self.successes = 0
-        self.fired: set[tuple[str, str, int]] = set()  # escalations, to see that none comes twice
         from storage.urls import open_store
 
         self.world = World(config(self.rng), store=open_store(url))

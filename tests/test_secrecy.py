@@ -244,10 +244,6 @@ def test_closed_ones_of_a_guest_stay_in_its_list_when_they_leave_memory() -> Non
     assert [item.id for item in before] == [item.id for item in after] == [found]
 
 
-NOTED = "what was told of presence and positions is noted before the commit and not taken back"
-
-
-@pytest.mark.xfail(strict=True, reason="presence is not taken back with a refused step")
 def test_the_end_of_typing_is_told_although_the_store_refused_the_step_that_would_have_told_it() -> None:
     world = small_world(service("support", "ana bo"))
     found = world.start("nia", service="support").id

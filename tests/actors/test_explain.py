@@ -68,6 +68,48 @@ def test_of_the_last_decision_who_was_taken_and_who_was_passed_over() -> None:
     assert asked(world, found).position is None
 
 
+def test_every_pause_is_listed_and_ends_at_its_own_time() -> None:
+    world = small_world(service("support", "ana bo"), online="ana")
+    found = world.receive("+1").id
+    world.say("ana", "conversation.decline", conversation=found)
+    world.wait(60_000)
+    world.online("bo")
+    world.say("bo", "conversation.decline", conversation=found)
+
+    def pauses() -> list[int]:
+        return [due.at - START for due in asked(world, found).deadlines if due.kind == "pause"]
+
+    assert pauses() == [300_000, 360_000]
+    world.say("ana", "agent.set_availability", available=False)
+    world.wait(240_000)
+    assert pauses() == [360_000]
+
+
+def test_who_has_it_by_joining_was_no_candidate_and_an_old_push_is_no_explanation() -> None:
+    world = small_world(service("floor", "ana bo", mode="collaboration"), online="ana bo")
+    found = world.receive("+1").id
+    world.say("ana", "conversation.join", conversation=found)
+    world.say("ana", "conversation.snooze", conversation=found, **{"for": "1h"})
+    world.say("ana", "conversation.wake", conversation=found)
+    pushed = world.look(found).assignee
+    assert pushed is not None
+    assert rules(asked(world, found))[pushed][1] == "taken"
+    world.say(pushed, "conversation.decline", conversation=found)
+    world.say("bo", "conversation.join", conversation=found)
+    assert asked(world, found).candidates == ()
+    world.say("bo", "conversation.close", conversation=found)
+    assert asked(world, found).candidates == ()
+
+
+def test_joining_beside_an_assignee_leaves_the_explanation_and_taking_over_ends_it() -> None:
+    world = small_world(service("support", "ana bo"), online="ana")
+    found = world.receive("+1").id
+    world.say("bo", "conversation.join", conversation=found)
+    assert rules(asked(world, found))["ana"][1] == "taken"
+    world.say("ana", "conversation.leave", conversation=found)
+    assert (world.look(found).queued, asked(world, found).candidates) == (False, ())
+
+
 def test_sticky_is_a_rule_of_its_own() -> None:
     world = small_world(service("support", "ana bo", sticky=True), online="ana bo")
     found = world.receive("+1").id

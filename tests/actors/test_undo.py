@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from actors.effects import Ended, Input, Opened
+from actors.effects import Ended, Input, Opened, Reply
 from protocol.codec import encode_json
+from protocol.notices import AgentChanged, ConversationChanged
 from tests.invariants import broken
 from tests.storm import snapshot
 from tests.world import World, principal, service, slots, small_world
@@ -89,6 +90,73 @@ def test_a_deadline_whose_step_was_taken_back_fires_again(world: World) -> None:
     world.core.undo([out], world.now)
     world.give()
     assert world.look("c000000000001").lateness == "soon"
+
+
+def refuse(world: World, *inputs: Input) -> None:
+    """The store refuses what these do."""
+    world.fetch(*inputs)
+    world.core.undo([world.step(*inputs)], world.now)
+
+
+def changed(world: World, who: str) -> int:
+    """How often a session was told of an agent."""
+    return len(world.told(world.sessions[who], AgentChanged))
+
+
+def test_watching_agents_is_taken_back_and_so_is_its_end(world: World) -> None:
+    refuse(world, world.asked("bo", "agent.watch"))
+    world.say("ana", "agent.set_availability", available=False)
+    assert changed(world, "bo") == 0
+    world.say("bo", "agent.watch", services=["support"])
+    refuse(world, world.asked("bo", "agent.unwatch"))
+    refuse(world, world.asked("bo", "agent.watch", services=[]))
+    world.say("ana", "agent.set_availability", available=True)
+    assert changed(world, "bo") == 1
+    world.say("bo", "agent.unwatch")
+    world.say("ana", "agent.set_availability", available=False)
+    assert changed(world, "bo") == 1
+
+
+def test_watching_agents_goes_on_if_the_end_of_the_session_was_refused(world: World) -> None:
+    world.say("bo", "agent.watch")
+    end = Ended(world.sessions["bo"])
+    refuse(world, end)
+    world.say("ana", "agent.set_availability", available=False)
+    assert changed(world, "bo") == 1
+    session = world.sessions["bo"]
+    world.give(end)
+    world.say("ana", "agent.set_availability", available=True)
+    assert len(world.told(session, AgentChanged)) == 1
+
+
+def test_the_end_of_a_watched_list_is_taken_back(world: World) -> None:
+    """Such a request is done again at once: it only reads."""
+    watch = world.say("bo", "conversation.watch").watch
+    unwatch = world.asked("bo", "conversation.unwatch", watch=watch)
+    refuse(world, unwatch)
+    world.say("backend", "conversation.update", conversation="c000000000001", priority=5)
+    world.wait(200)
+    assert len(world.told(world.sessions["bo"], ConversationChanged)) == 1
+    out = world.give(unwatch)
+    assert [item.error for item in out.outgoing if isinstance(item, Reply)] == [None]
+
+
+def test_what_a_refused_step_decided_is_not_explained(world: World) -> None:
+    def taken() -> list[str]:
+        explanation = world.say("backend", "conversation.explain", conversation="c000000000001")
+        return [one.agent for one in explanation.candidates if one.outcome == "taken"]
+
+    world.online("bo")
+    assert taken() == ["ana"]
+    refuse(world, world.asked("ana", "conversation.decline", conversation="c000000000001"))
+    assert taken() == ["ana"], "bo had it in a step that never was"
+    refuse(world, world.asked("backend", "conversation.assign", conversation="c000000000001", agent="bo"))
+    assert taken() == ["ana"]
+    refuse(world, world.asked("ana", "conversation.leave", conversation="c000000000001"))
+    assert taken() == ["ana"]
+    started = world.asked("backend", "conversation.start", contact="nia", service="support", text="Hi")
+    refuse(world, started)
+    assert len(world.core.house.decisions) == 2, "one for each that was routed"
 
 
 def test_same_inputs_same_bytes() -> None:

@@ -143,13 +143,13 @@ class AgentActor(Actor):
             return None
         own, limit = self._maximum(channel_class), service.record.settings.max_slots.get(channel_class)
         used, used_here = self._used(channel_class), self._held_in.get((service.record.id, channel_class), 0)
-        spares = [most - taken for most, taken in ((own, used), (limit, used_here)) if most is not None]
+        bounds = [(taken, most) for taken, most in ((used, own), (used_here, limit)) if most]
         return Seat(
             agent=self.record.id,
             skills=self._skills,
             used=used,
-            maximum=own if own is not None else limit,
-            spare=min(spares, default=None),
+            ratio=max((taken / most for taken, most in bounds), default=0.0),
+            spare=min((most - taken for taken, most in bounds), default=None),
             idle_since=self.record.assigned_last.get(channel_class, -1),
             place=service.places[self.record.id],
         )

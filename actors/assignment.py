@@ -123,7 +123,7 @@ class AssignedActor(TimelineActor):
         self._note(turn, "offered", SYSTEM, service=record.service)
         service = self._house.services[record.service or ""]
         turn.effects.append(Tell(service.addresses, self.offer()))
-        turn.send(service, Listen(record.id))
+        turn.last(service, Listen(record.id))  # when it has its place in the queue
 
     def offer(self) -> OfferMade:
         """What a member hears of it."""

@@ -22,14 +22,15 @@ POOLS_MAX = 64  # kinds of skills remembered for a class; the least recently mad
 class Seat(Struct, frozen=True):
     """A member as routing sees it: of one class, in one service.
 
-    ``idle_since`` is the tick of the last assignment (-1 = never); ``maximum`` None = unlimited; ``place``
-    is the position in the service's list of members.
+    ``ratio`` is how full it is, by its own maximum or by this service's limit, whichever is fuller (0 = unlimited);
+    ``spare`` is the smaller room of the two (None = unlimited). ``idle_since`` is the tick of the last assignment
+    (-1 = never); ``place`` is the position in the service's list of members.
     """
 
     agent: str
     skills: frozenset[str]
     used: int
-    maximum: int | None
+    ratio: float
     spare: int | None
     idle_since: int
     place: int
@@ -45,7 +46,7 @@ def rank(strategy: Strategy, seat: Seat) -> Rank:
         case "most_spare":
             first = float("-inf") if seat.spare is None else -float(seat.spare)
         case "lowest_ratio":
-            first = 0.0 if seat.maximum is None else seat.used / max(seat.maximum, 1)
+            first = seat.ratio
         case "round_robin":
             return (float(seat.place), 0, seat.agent)
     return (first, seat.idle_since, seat.agent)

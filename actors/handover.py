@@ -40,20 +40,23 @@ class HandedActor(AssignedActor):
         if agent is not None:
             if agent == record.assignee and service == record.service:
                 return
-            reason = "transferred" if method == "conversation.transfer" else "assigned"
-            take = Take(record.id, service, record.channel_class or "", reason, handover, params.anyway)
+            take = Take(record.id, service, record.channel_class or "", _reason(method), handover, params.anyway)
             turn.send(self._house.agents[agent], take)
             return
         self._house.services[service].check_available(record.channel_class or "", params.anyway)
         self._to_service(service, handover, turn)
 
     def _to_service(self, service: str, handover: Handover, turn: Turn) -> None:
+        """Let this service route it. An assignment says so by the reason of its entry."""
+        reason = _reason(handover.method)
         self._unassign(turn)
         self._stop_waiting(turn, "moved")
         self._enter(service, turn)
         fields: dict[str, Any] = {"service": service, "origin": handover.origin}
+        if reason != "transferred":
+            fields["reason"] = reason
         self._note(turn, "transferred", handover.by, anyway=handover.anyway, comment=handover.comment, **fields)
-        self._need("transferred", turn)
+        self._need(reason, turn)
 
     def _target(
         self, params: ConversationAssign | ConversationTransfer, method: str, principal: Principal
@@ -151,3 +154,8 @@ class HandedActor(AssignedActor):
         house.keep_conversation(cast(Any, type(self)(house, stub)), turn)
         house.note(turn, stub, "moved", by, service=target)
         return stub.id
+
+
+def _reason(method: str) -> str:
+    """Why whoever gets it got it."""
+    return "transferred" if method == "conversation.transfer" else "assigned"

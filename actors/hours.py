@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 from protocol.settings import BusinessHours, Interval, Weekly
 from protocol.times import MOMENT_S_MAX
 
-__all__ = ["Hours", "compiled"]
+__all__ = ["Hours", "compiled", "zone"]
 
 DAY_S, DAY = 86_400, 86_400_000
 HORIZON_DAYS = 3_653  # ten years: how far a walk goes before it takes everything as open
@@ -42,7 +42,7 @@ class Hours:
     """
 
     def __init__(self, settings: BusinessHours) -> None:
-        self._zone = _zone(settings.time_zone)
+        self._zone = zone(settings.time_zone)
         self._week = tuple(_spans(day, getattr(settings.weekly, day)) for day in Weekly.__struct_fields__)
         self._holidays = frozenset(_day(text) for text in settings.holidays)
         self._days: dict[int, tuple[Span, ...]] = {}  # day since 1970 -> its open spans, in order
@@ -151,8 +151,15 @@ def compiled(settings: BusinessHours | None) -> Hours | None:
     return None if hours is None or hours.never_open else hours
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone(name: str) -> ZoneInfo:
+    """The time zone of an IANA name.
+
+    Raises ValueError with a sentence if there is none; so too for what zone databases keep beside them: what this
+    machine takes for local, which is another zone on another one, and copies that count leap seconds.
+    """
     try:
+        if name in ("localtime", "posixrules") or name.startswith(("posix/", "right/")):
+            raise ValueError(name)
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # unknown; not a name; the name of a directory
         raise ValueError(f'Unknown time zone "{name}": expected an IANA name such as "Europe/Oslo"') from None

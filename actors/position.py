@@ -1,13 +1,12 @@
 """Where a waiting contact stands, and how long it may take. [S3, P]
 
-A contact who is online hears its position when it begins to wait, and again at most ``TELL_MS`` after the queue has
-moved, if it has changed. The estimate is the position times the mean time between the latest assignments of that
-class; none while there have been too few of late.
+A contact who is online hears its position when it begins to wait, again at most ``TELL_MS`` after the queue has
+moved, if it has changed, and at once that the wait is over (position None). The estimate is the position times the mean
+time between the latest assignments of that class; none while there have been too few of late.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from actors.effects import Tell
@@ -34,22 +33,30 @@ class Listeners:
         self._house = house
         self._service = service
         self._told: dict[str, int] = {}  # conversation -> the position last told
-        self._assigned: dict[str, deque[int]] = {}  # class -> ticks of the latest assignments
+        self._assigned: dict[str, tuple[int, ...]] = {}  # class -> ticks of the latest assignments
 
     def listen(self, conversation: str, turn: Turn) -> None:
         """Tell its contact now, if online, and go on telling."""
         record = self._house.conversations[conversation].record
         if self._hears(record):
-            self._told.pop(conversation, None)
+            self._note(conversation, None, turn)
             self._say(record, turn)
 
     def left(self, record: ConversationRecord, turn: Turn) -> None:
-        """It waits no longer; if it was assigned that counts for the rate."""
-        self._told.pop(record.id, None)
+        """It waits here no longer; if it was assigned that counts for the rate."""
+        if record.id in self._told:
+            self._note(record.id, None, turn)
+            if record.queued:  # in another service, or once more in this one
+                self._house.services[record.service or ""].listeners.take_over(record.id, turn)
+            elif self._is_online(record):
+                turn.effects.append(Tell((f"contact:{record.contact}",), QueuePosition(record.id, None, None)))
         if record.assignee is not None:
-            ticks = self._assigned.setdefault(record.channel_class or "", deque(maxlen=RATE_OVER))
-            ticks.append(turn.now)
+            self._count(record.channel_class or "", turn)
         self.moved(turn)
+
+    def take_over(self, conversation: str, turn: Turn) -> None:
+        """It waits here now: its contact has heard a position elsewhere, and listens on."""
+        self._note(conversation, 0, turn)
 
     def moved(self, turn: Turn) -> None:
         """The queue has moved: whoever listens hears of it soon."""
@@ -62,13 +69,12 @@ class Listeners:
         for conversation in tuple(self._told):
             actor = self._house.conversations.get(conversation)
             if actor is None or not self._hears(actor.record):
-                del self._told[conversation]
+                self._note(conversation, None, turn)
             else:
                 self._say(actor.record, turn)
 
     def rearm(self, now: int) -> None:
-        """The wheel is a new one: what was told last may have been taken back, so it is told again."""
-        self._told = dict.fromkeys(self._told, 0)
+        """The wheel is a new one."""
         if self._told:
             self._house.wheel.arm(self._service.timer, now + TELL_MS)
 
@@ -79,15 +85,35 @@ class Listeners:
             return None
         return max(1, round(position * (now - ticks[0]) / (len(ticks) - 1) / 1000))
 
+    def _count(self, channel_class: str, turn: Turn) -> None:
+        before = self._assigned.get(channel_class, ())
+        self._assigned[channel_class] = (*before, turn.now)[-RATE_OVER:]
+        turn.undo.append(lambda: self._assigned.update({channel_class: before}))
+
+    def _note(self, conversation: str, position: int | None, turn: Turn) -> None:
+        """This was told last; None = it listens no longer."""
+        before = self._told.get(conversation)
+        turn.undo.append(lambda: self._set(conversation, before))
+        self._set(conversation, position)
+
+    def _set(self, conversation: str, position: int | None) -> None:
+        if position is None:
+            self._told.pop(conversation, None)
+        else:
+            self._told[conversation] = position
+
     def _hears(self, record: ConversationRecord) -> bool:
+        return record.queued and self._is_online(record)
+
+    def _is_online(self, record: ConversationRecord) -> bool:
         contact = self._house.contacts.get(record.contact or "")
-        return record.queued and contact is not None and bool(contact.sessions)
+        return contact is not None and bool(contact.sessions)
 
     def _say(self, record: ConversationRecord, turn: Turn) -> None:
         position = self._service.position(record)
         if position is None or self._told.get(record.id) == position:
             return
-        self._told[record.id] = position
+        self._note(record.id, position, turn)
         estimate_s = self.estimate_s(record.channel_class or "", position, turn.now)
         notice = QueuePosition(record.id, position, estimate_s)
         turn.effects.append(Tell((f"contact:{record.contact}",), notice))

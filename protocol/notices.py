@@ -72,10 +72,13 @@ class PresenceChanged(Struct, frozen=True):
 
 
 class QueuePosition(Struct, frozen=True):
-    """To the waiting contact; ``estimate_s`` from the recent rate of assignments, null while unknown."""
+    """To the waiting contact. ``position`` null = the wait is over.
+
+    ``estimate_s`` comes from the recent rate of assignments, null while unknown.
+    """
 
     conversation: str
-    position: int
+    position: int | None
     estimate_s: int | None
 
 

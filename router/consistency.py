@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import msgspec
 
-from actors.hours import compiled
+from actors.hours import compiled, zone
 from protocol.ids import is_printable
 from protocol.session import Limits
 from protocol.settings import AgentSettings, ServiceSettings, Step, WorkspaceSettings
@@ -143,7 +142,7 @@ def _printable(text: str, path: str) -> Iterator[str]:
 
 def _is_zone(name: str) -> bool:
     try:
-        ZoneInfo(name)
-    except (ValueError, OSError, LookupError):  # not a path inside the database, a folder of it, not there
+        zone(name)
+    except ValueError:
         return False
     return True

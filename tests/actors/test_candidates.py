@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any, get_args
 
 import pytest
@@ -20,7 +19,8 @@ SKILLS = st.frozensets(st.sampled_from(["en", "fr", "no"]), max_size=3)
 def seat(agent: str, *, skills: str = "", used: int = 0, maximum: int | None = None, idle: int = -1) -> Seat:
     spare = None if maximum is None else maximum - used
     place = AGENTS.index(agent)
-    return Seat(agent, frozenset(skills.split()), used, maximum, spare, idle, place)
+    ratio = 0.0 if maximum is None else used / maximum
+    return Seat(agent, frozenset(skills.split()), used, ratio, spare, idle, place)
 
 
 def best(strategy: str, seats: list[Seat], after: int) -> str | None:
@@ -29,11 +29,7 @@ def best(strategy: str, seats: list[Seat], after: int) -> str | None:
         "longest_idle": lambda one: (one.idle_since, one.agent),
         "least_busy": lambda one: (one.used, one.idle_since, one.agent),
         "most_spare": lambda one: (one.spare is not None, -(one.spare or 0), one.idle_since, one.agent),
-        "lowest_ratio": lambda one: (
-            0 if one.maximum is None else Fraction(one.used, one.maximum),
-            one.idle_since,
-            one.agent,
-        ),
+        "lowest_ratio": lambda one: (one.ratio, one.idle_since, one.agent),
         "round_robin": lambda one: (one.place <= after, one.place),
     }
     return min(seats, key=keys[strategy]).agent if seats else None
@@ -41,7 +37,7 @@ def best(strategy: str, seats: list[Seat], after: int) -> str | None:
 
 seats = st.builds(
     lambda agent, skills, spare, used, idle: Seat(
-        agent, skills, used, None if spare is None else used + spare, spare, idle, AGENTS.index(agent)
+        agent, skills, used, 0.0 if spare is None else used / (used + spare), spare, idle, AGENTS.index(agent)
     ),
     st.sampled_from(AGENTS),
     SKILLS,

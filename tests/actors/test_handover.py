@@ -194,6 +194,26 @@ def test_a_service_whose_members_are_switched_off_is_red() -> None:
     assert data["colour"] == "red"
 
 
+def test_a_service_is_green_only_through_a_member_who_is_routed_to() -> None:
+    """A service routes what it is given. The one who is there can be named."""
+    sender = [{"agent": "ana"}]
+    target = [{"agent": "bo", "routed": False}, {"agent": "mia", "role": "admin"}, {"agent": "ana", "routed": False}]
+    world = World(
+        {
+            "services": [{"id": "support", "members": sender}, {"id": "sales", "members": target}],
+            "agents": [{"id": name} for name in ("ana", "bo", "mia")],
+        },
+        online=["ana", "bo", "mia"],
+    )
+    found = world.receive("+1", service="support")
+    data = world.refused("ana", "conversation.transfer", conversation=found.id, service="sales")
+    assert (data["colour"], world.agent("bo").availability["messaging"]) == ("orange", "green")
+    world.say("ana", "conversation.transfer", conversation=found.id, service="sales", anyway=True)
+    assert world.look(found.id).queued
+    world.say("backend", "conversation.assign", conversation=found.id, service="sales", agent="bo")
+    assert world.look(found.id).assignee == "bo"
+
+
 def test_age_survives_a_transfer_between_queues() -> None:
     world = sales(online="")
     old = world.receive("+1", service="support")
@@ -256,6 +276,23 @@ def test_assign_to_me_to_an_agent_and_to_a_service_alone() -> None:
     assert (hers.service, hers.assignee) == ("sales", "cy")
     back = world.say("backend", "conversation.assign", conversation=found.id, service="support").conversation
     assert (back.service, back.assignee) == ("support", "bo"), "idle longer than ana"
+
+
+@pytest.mark.parametrize(("method", "reason"), [("assign", "assigned"), ("transfer", "transferred")])
+def test_how_a_service_came_by_it_is_the_reason_of_what_follows(method: str, reason: str) -> None:
+    world = sales()
+    found = world.receive("+1", service="support").id
+    world.say("ana", f"conversation.{method}", conversation=found, service="sales")
+    sent, assigned = world.timeline(found)[-2:]
+    assert (sent.type, sent.reason, sent.service) == (
+        "transferred", "assigned" if method == "assign" else None, "sales",
+    )  # fmt: skip
+    assert (assigned.type, assigned.reason, assigned.agent) == ("assigned", reason, "bo")
+    assert [item.reason for item in world.told("agent:bo", ConversationAssigned)] == [reason]
+    world.say("backend", f"conversation.{method}", conversation=found, service="sales", anyway=True)
+    world.say("bo", "agent.set_availability", available=False)
+    world.say("backend", f"conversation.{method}", conversation=found, service="sales", anyway=True)
+    assert (world.timeline(found)[-1].type, world.timeline(found)[-1].reason) == ("queued", reason)
 
 
 def test_assigning_what_waits_takes_it_out_of_the_queue() -> None:

@@ -262,7 +262,9 @@ def test_equal_settings_share_one_policy() -> None:
 # What is refused
 
 
-@pytest.mark.parametrize("zone", ["Nowhere/City", "", "Europe", "../etc/passwd", "zone.tab", "a\0b"])
+@pytest.mark.parametrize(
+    "zone", ["Nowhere/City", "", "Europe", "../etc/passwd", "zone.tab", "a\0b", "localtime", "posixrules", "right/UTC"]
+)
 def test_an_unknown_time_zone_is_refused(zone: str) -> None:
     assert refusal(time_zone=zone).startswith(f'Unknown time zone "{zone}": expected')
 

@@ -47,6 +47,20 @@ def test_each_strategy_picks_its_own(strategy: str, expected: str) -> None:
     assert ", ".join(" ".join(half) for half in picked) == expected
 
 
+def test_lowest_ratio_counts_the_fuller_of_the_own_maximum_and_the_services_limit() -> None:
+    """ana has 2 of her 10 and 2 of support's 3; bo 3 of his 10, of which 1 of support's 3."""
+    services = [
+        service("support", "ana bo", strategy="lowest_ratio", max_slots={"messaging": 3}),
+        service("sales", "ana bo"),
+    ]
+    world = small_world(*services, online="ana bo", agents=[slots("ana", 10), slots("bo", 10)])
+    for number, (place, agent) in enumerate([("support", "ana")] * 2 + [("support", "bo")] + [("sales", "bo")] * 2):
+        found = world.receive(f"+{number}", service=place).id
+        world.say("backend", "conversation.assign", conversation=found, service=place, agent=agent)
+    assert world.receive("+9", service="support").assignee == "bo"
+    assert world.receive("+10", service="support").assignee == "ana", "both 2 of 3, and she has been idle for longer"
+
+
 def test_the_idle_clock_is_kept_for_each_class() -> None:
     world = small_world(service("support", "ana bo"), online="ana bo")
     assert world.start("nia", service="support").assignee == "ana"

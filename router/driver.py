@@ -30,6 +30,7 @@ from protocol.session import Limits
 from protocol.settings import WorkspaceSettings
 from router.clock import Clock
 from router.desk import HouseDesk, Verifier
+from router.prefetch import Prefetch
 from storage.store import StorageUnavailable, StorageUnfit, Store
 from storage.thread import StoreThread
 
@@ -100,6 +101,7 @@ class Driver(HouseDesk):
         self._stepped: tuple[Output, Sequence[Input]] | None = None  # waits for the commit under way
         self._under_way = 0  # steps that are not delivered yet
         self._stepping = trio.Lock()
+        self._prefetch = Prefetch(self.core, self._read, self._refuse)
 
     # ------------------------------------------------------------ life
 
@@ -187,7 +189,7 @@ class Driver(HouseDesk):
     async def _step(self, inputs: Sequence[Input]) -> bool:
         """Do these; whether there is something to commit or to deliver."""
         if self.available:
-            inputs = await self._fetch([*self._owed, *inputs])
+            inputs = await self._prefetch.fetch([*self._owed, *inputs])
             self._owed.clear()
         else:
             inputs = await self._only_reads(inputs)
@@ -202,20 +204,6 @@ class Driver(HouseDesk):
             return False
         self._stepped = (output, inputs[: output.taken])
         return True
-
-    async def _fetch(self, inputs: Sequence[Input]) -> Sequence[Input]:
-        """Read what these inputs need. What cannot be read is refused; returns the rest."""
-        while questions := self.core.questions(inputs):
-            try:
-                answers = await self._in(self._reader, partial(self._store.read, tuple(questions)))
-            except StorageUnavailable as problem:
-                log.warning("cannot read", problem=str(problem))
-                needy = [item for item in inputs if self.core.questions([item])]
-                self._refuse(needy)
-                inputs = [item for item in inputs if item not in needy]
-            else:
-                self.core.absorb(questions, answers)
-        return inputs
 
     # ------------------------------------------------------------ committing
 
@@ -313,14 +301,16 @@ class Driver(HouseDesk):
 
     async def _alone(self, item: Input) -> bool:
         """Do one input in a batch of its own. False: the store has gone away, and it must wait."""
-        output = self.core.step(self.now(), await self._fetch([item]))
+        output = self.core.step(self.now(), await self._prefetch.fetch([item]))
         try:
             await self._commit(output.batch)
         except StorageUnavailable:
             self.core.undo([output], self.now())
             self.available = False
             return False
-        except ValueError as problem:
+        except StorageUnfit:
+            raise
+        except Exception as problem:
             self.core.undo([output], self.now())
             incident = f"store-{self.statistics.steps}"
             log.error("refused what the store cannot take", incident=incident, problem=repr(problem))
@@ -351,7 +341,7 @@ class Driver(HouseDesk):
         reads = [item for item in inputs if isinstance(item, Asked) and not METHODS[item.call.method].changes]
         self._owed.extend(item for item in inputs if isinstance(item, Ended | Configured | Posted))
         self._refuse([item for item in inputs if item not in reads])
-        return await self._fetch(reads)
+        return await self._prefetch.fetch(reads)
 
     def _refuse(self, inputs: Sequence[Input], why: RequestError | None = None) -> None:
         """These cannot be done now: nothing of them has happened."""
@@ -366,6 +356,9 @@ class Driver(HouseDesk):
         self.hub.deliver(outgoing, self._ask)
 
     # ------------------------------------------------------------ threads
+
+    async def _read(self, questions: Sequence[Question]) -> list[Any]:
+        return await self._in(self._reader, partial(self._store.read, questions))
 
     async def _in(self, thread: StoreThread, call: Callable[[], T]) -> T:
         """Run a blocking call in a storage thread. Not cancellable: what was begun is finished."""

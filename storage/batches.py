@@ -7,7 +7,7 @@ the table stays as large as what is still valid and no commit is long; the batch
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from protocol.records import Batch, ContactRecord
 from storage.tables import ADDRESSES, ENTRIES, KEYS, TABLE_OF, Row, Table, entry_row
@@ -31,23 +31,28 @@ class Rows(NamedTuple):
 
 
 def rows_of(batch: Batch) -> list[Rows]:
-    """What the batch writes, tables in the order of first use; tables without rows are left out."""
-    found: dict[Table, list[Row]] = {}
-    if batch.entries:
-        found[ENTRIES] = [entry_row(record) for record in batch.entries]
+    """What the batch writes, tables in the order of first use; tables without rows are left out.
+
+    Of two records with one key (an agent that is deleted and put again within one step) the later is written.
+    """
+    found: dict[Table, dict[Any, Row]] = {}
     for record in batch.records:
         table = TABLE_OF[type(record)]
-        found.setdefault(table, []).append(table.row(record))
-    if addresses := addresses_of(batch):
-        found[ADDRESSES] = addresses
+        found.setdefault(table, {})[table.key_of(record)] = table.row(record)
     if batch.keys:
-        found[KEYS] = [KEYS.row(key) for key in batch.keys]
-    return [Rows(table, rows) for table, rows in found.items()]
+        found[KEYS] = {KEYS.key_of(key): KEYS.row(key) for key in batch.keys}
+    rows = [Rows(table, list(by_key.values())) for table, by_key in found.items()]
+    if batch.entries:
+        rows.insert(0, Rows(ENTRIES, [entry_row(record) for record in batch.entries]))
+    if addresses := addresses_of(batch):
+        rows.append(Rows(ADDRESSES, addresses))
+    return rows
 
 
 def contacts_of(batch: Batch) -> list[ContactRecord]:
-    """The batch's contacts."""
-    return [record for record in batch.records if isinstance(record, ContactRecord)]
+    """The batch's contacts, each as it is at the end."""
+    found = {record.id: record for record in batch.records if isinstance(record, ContactRecord)}
+    return list(found.values())
 
 
 def addresses_of(batch: Batch) -> list[Row]:

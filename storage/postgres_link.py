@@ -4,12 +4,16 @@ A link connects when it is needed. After any exception the connection is not use
 next one is used the server is told to end what is left of the old one. Without that a transaction that was cut
 off, when only the network was lost, would keep its locks until the server noticed, which may take hours.
 
+If nobody answers at all (the network swallows what is sent), connecting is given up sooner than a call is, and for a
+moment nobody tries again: the calls that have gathered meanwhile fail at once, instead of one after the other.
+
 A link does not repeat anything and knows nothing of commits; see ``storage/postgres.py`` for both.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -24,6 +28,9 @@ from storage.store import StorageUnavailable, StorageUnfit
 T = TypeVar("T")
 Work = Callable[[Any], Awaitable[T]]
 Backend = tuple[int, datetime]  # a server process: its pid, which is used again, and its start, which is not
+
+CONNECT_S = 10.0  #: after which a server that does not answer counts as away
+DEAF_S = 1.0  #: for so long nobody tries again then
 
 #: what the server may say that passes by itself: connection, resources, operator, system, rollback, lock, read-only
 _PASSING = ("08", "53", "57", "58", "40", "55", "25")
@@ -52,6 +59,7 @@ class Link:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connection: Any = None
         self._lost: Backend | None = None
+        self._deaf_until = 0.0  # in monotonic time
         self.backend: Backend | None = None  # of the connection in use, or of the last one
         self.connects = 0
 
@@ -72,10 +80,21 @@ class Link:
         try:
             async with asyncio.timeout(patience_s):
                 if self._connection is None or self._connection.is_closed():
-                    await self._connect()
+                    await self._reach()
                 return await work(self._connection)
         except BaseException:
             await self._cut()
+            raise
+
+    async def _reach(self) -> None:
+        """Connect, unless it was found out a moment ago that nobody answers."""
+        if time.monotonic() < self._deaf_until:
+            raise ConnectionError("it did not answer a moment ago")
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await self._connect()
+        except TimeoutError:
+            self._deaf_until = time.monotonic() + DEAF_S
             raise
 
     async def _connect(self) -> None:
@@ -124,12 +143,12 @@ def translated() -> Iterator[None]:
         yield
     except (StorageUnavailable, StorageUnfit):
         raise
-    except asyncpg.DataError as problem:
+    except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as problem:
         raise ValueError(f"PostgreSQL does not take a value of this batch: {problem}") from problem
+    except msgspec.DecodeError as problem:  # a ValueError, too
+        raise StorageUnfit(f"PostgreSQL has a row this server does not understand: {problem}") from problem
     except ValueError:
         raise
-    except msgspec.DecodeError as problem:
-        raise StorageUnfit(f"PostgreSQL has a row this server does not understand: {problem}") from problem
     except asyncpg.PostgresError as problem:
         if (problem.sqlstate or "")[:2] in _PASSING:
             raise StorageUnavailable(f"PostgreSQL: {problem}") from problem

@@ -51,6 +51,11 @@ _UNFIT = (
     apsw.SchemaChangeError,
     apsw.ConstraintError,
 )
+#: after these the whole batch may stand in the log all the same: when it was written, SQLite still had to sync it,
+#: and to make room for its index, which may be refused by the disk or for want of memory
+_HALF_WRITTEN = (apsw.IOError, apsw.FullError, apsw.NoMemError)
+#: what is wrong with a value of the batch
+_TOO_MUCH = (apsw.TooBigError, apsw.MismatchError, apsw.RangeError, OverflowError)
 _STATEMENTS = {kind: for_sqlite(kind.sql) for kind in ALL_KINDS}
 _UPSERTS = {table: upsert(table, f"VALUES ({', '.join('?' for _ in table.names)})") for table in TABLES}
 
@@ -111,7 +116,7 @@ class SQLiteStore:
             try:
                 with _transaction(connection, "BEGIN IMMEDIATE"):
                     self._write(connection, batch)
-            except apsw.IOError:
+            except _HALF_WRITTEN:
                 self._fence(connection)
                 raise
             self._number += 1
@@ -151,10 +156,11 @@ class SQLiteStore:
     def _fence(self, connection: apsw.Connection) -> None:
         """Make sure that a batch whose commit failed stays away, even if the process dies now.
 
-        If only the fsync failed, the whole batch stands in the log, though SQLite took it back: whoever opened the
-        file after a crash would find it. A write of anything overwrites its beginning, and each frame's checksum
-        covers those before it, so the rest is no longer valid. [sqlite.org/fileformat2.html, "WAL format"] It must
-        change something, or SQLite writes nothing; whether its own fsync fails does not matter.
+        If only the fsync failed, or the growth of the log's index, the whole batch stands in the log, though SQLite
+        took it back: whoever opened the file after a crash would find it. A write of anything overwrites its
+        beginning, and each frame's checksum covers those before it, so the rest is no longer valid.
+        [sqlite.org/fileformat2.html, "WAL format"] It must change something, or SQLite writes nothing; whether its
+        own fsync fails does not matter.
         """
         with suppress(apsw.Error):
             connection.execute("UPDATE commits SET writer = hex(randomblob(8))")
@@ -171,12 +177,14 @@ class SQLiteStore:
         deadline = time.monotonic() + self._busy_timeout_ms / 1000
         while True:
             try:
-                connection.pragma("journal_mode", "WAL")
-                return
+                mode = connection.pragma("journal_mode", "WAL")
+                break
             except apsw.BusyError:
                 if time.monotonic() >= deadline:
                     raise
                 time.sleep(0.01)
+        if self._path != MEMORY and mode != "wal":
+            raise StorageUnfit(f"{self._path} cannot have a write-ahead log here: put the file on a local disk")
 
     def _reading(self) -> apsw.Connection:
         if self._path == MEMORY:
@@ -240,5 +248,7 @@ def _translated(path: str) -> Iterator[None]:
         raise StorageUnavailable(f"{path}: {problem or type(problem).__name__}") from problem
     except _UNFIT as problem:
         raise StorageUnfit(f"{path} is damaged or not a signalbox store: {problem}") from problem
+    except _TOO_MUCH as problem:
+        raise ValueError(f"SQLite does not take a value of this batch: {problem}") from problem
     except msgspec.DecodeError as problem:
         raise StorageUnfit(f"{path} has a row this server does not understand: {problem}") from problem

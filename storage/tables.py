@@ -59,12 +59,13 @@ class Table:
     Parameters: the table's name, the struct, and the columns of the primary key.
     """
 
-    __slots__ = ("_decoders", "_json", "_values", "columns", "key", "name", "names", "struct")
+    __slots__ = ("_decoders", "_json", "_values", "columns", "key", "key_of", "name", "names", "struct")
 
     def __init__(self, name: str, struct: type[Struct], key: tuple[str, ...]) -> None:
         self.name, self.struct, self.key = name, struct, key
         self.columns = tuple(_column(field.name, field.type) for field in msgspec.structs.fields(struct))
         self.names = tuple(column.name for column in self.columns)
+        self.key_of = attrgetter(*key)  # of a record
         self._values = attrgetter(*self.names)
         self._json = tuple(index for index, column in enumerate(self.columns) if column.kind == "json")
         decoders = [(index, _decoder(column)) for index, column in enumerate(self.columns)]

@@ -19,14 +19,14 @@ from actors.core import Core
 from protocol.codec import JSON, convert, encode_json
 from protocol.errors import refused
 from protocol.ids import Principal
-from protocol.records import Batch, Question, Snapshot
+from protocol.records import Batch, ConversationById, Question, Snapshot
 from protocol.session import Limits
 from protocol.settings import WorkspaceSettings
 from router.bell import Bell
 from router.clock import Clock
 from router.connection import Connection
 from router.driver import PROBE_S, Driver
-from storage.store import StorageUnavailable
+from storage.store import StorageUnavailable, StorageUnfit
 from storage.urls import open_store
 from tests.storm import snapshot
 from tests.world import START
@@ -44,6 +44,7 @@ class SteeredStore:
     def __init__(self, url: str = "sqlite:///:memory:") -> None:
         self.refuses_commits = False
         self.refuses_reads = False
+        self.unreadable: str | None = None  # the row of this conversation is damaged
         self.poison: str | None = None  # a batch with this text is nothing the store can take
         self.refuses_after_poison = False
         self.committing = 0  # calls that are under way
@@ -100,6 +101,8 @@ class SteeredStore:
             assert self._may_read.wait(PATIENCE_S)
             if self.refuses_reads:
                 raise StorageUnavailable("it was told to refuse")
+            if self.unreadable is not None and ConversationById(self.unreadable) in questions:
+                raise StorageUnfit("there is a row that nobody understands")
             return self._inner.read(questions)
         finally:
             self._change(reading=-1)

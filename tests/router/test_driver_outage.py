@@ -7,7 +7,7 @@ from driving import CONFIG, START, Client, SteeredStore, house, message, until
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors import core
-from protocol.errors import INTERNAL
+from protocol.errors import INTERNAL, REFUSED
 from router.driver import PROBE_S
 
 pytestmark = pytest.mark.timeout(30)
@@ -224,3 +224,14 @@ async def test_a_request_is_still_done_alone_after_many_deadlines(
             assert "result" in await sms.answer(ident)
         await h.quiet()
         assert h.equals_its_store()
+
+
+async def test_a_row_that_cannot_be_read_refuses_only_who_asks_for_it(mock_clock: MockClock) -> None:
+    async with house() as h:
+        h.store.unreadable = "c9"
+        backend = await h.client("backend:crm")
+        asked = [backend.ask("conversation.get", conversation=name, limit=0) for name in ("c8", "c9", "c7")]
+        answers = [await backend.answer(ident) for ident in asked]
+        assert [answer["error"]["code"] for answer in answers] == [REFUSED, INTERNAL, REFUSED]
+        assert [answer["error"]["data"].get("reason") for answer in answers] == ["not_found", None, "not_found"]
+        assert h.driver.available

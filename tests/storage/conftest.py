@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from storage.postgres import PostgresStore
@@ -31,6 +32,21 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def lasting_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A URL of each kind of store that outlives its process."""
     return _url(request.param, request, tmp_path)
+
+
+@pytest.fixture
+def damage(lasting_url: str, request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Change rows of the store of ``lasting_url`` as somebody with a shell would, behind its server's back."""
+
+    def damage(sql: str) -> None:
+        if lasting_url.startswith("sqlite:///"):
+            with apsw.Connection(lasting_url.removeprefix("sqlite:///")) as connection:
+                connection.execute(sql)
+            connection.close()
+        else:
+            request.getfixturevalue("postgres_server").ask(lasting_url, sql)
+
+    return damage
 
 
 @pytest.fixture

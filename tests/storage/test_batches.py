@@ -8,6 +8,7 @@ from storage_samples import contact, conversation, delivery, key, message
 
 from protocol.records import Batch, KeyOf
 from storage.batches import SWEEP_AFTER_KEYS, Sweep, rows_of
+from storage.tables import ADDRESSES, CONVERSATIONS, KEYS
 
 
 def test_rows_are_grouped_by_table_and_empty_tables_left_out() -> None:
@@ -26,6 +27,21 @@ def test_rows_are_grouped_by_table_and_empty_tables_left_out() -> None:
         "request_keys": 1,
     }
     assert rows_of(Batch()) == []
+
+
+def test_of_two_records_with_one_key_the_later_is_written() -> None:
+    batch = Batch(
+        entries=(message(2), message(1)),
+        records=(contact("p1", "1", "2"), conversation("c1"), contact("p1", "2", "3"), conversation("c1", name="n")),
+        keys=(key(answer=b"1"), key(answer=b"2")),
+    )
+    rows = dict(rows_of(batch))
+    assert [(table.name, len(rows)) for table, rows in rows.items()] == [
+        ("entries", 2), ("contacts", 1), ("conversations", 1), ("request_keys", 1), ("contact_addresses", 2),
+    ]  # fmt: skip
+    assert CONVERSATIONS.record(rows[CONVERSATIONS][0]).name == "n"
+    assert rows[ADDRESSES] == [("sms", "2", "p1"), ("sms", "3", "p1")]
+    assert KEYS.record(rows[KEYS][0]).answer == b"2"
 
 
 def test_of_two_contacts_of_a_batch_with_one_address_the_later_has_it() -> None:

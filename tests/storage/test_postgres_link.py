@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import asyncpg
 import pytest
 
+from storage import postgres_link
 from storage.postgres_link import Link, translated
 from storage.store import StorageUnavailable, StorageUnfit
 
@@ -77,6 +79,27 @@ def test_what_is_left_of_a_lost_connection_is_ended_with_its_locks(
     link.run(lambda connection: connection.execute(f"SET lock_timeout = '20s'; BEGIN; {table}; COMMIT"))
     monkeypatch.undo()
     lost.terminate()
+
+
+def test_a_server_that_swallows_everything_is_not_waited_for_by_one_call_after_another(
+    link_to: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_link, "CONNECT_S", 0.05)
+    monkeypatch.setattr(postgres_link, "DEAF_S", 600.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        link = link_to(f"postgresql://somebody@127.0.0.1:{silent.getsockname()[1]}/nowhere")
+        with pytest.raises(TimeoutError):
+            link.run(value("SELECT 1"))
+        silent.accept()[0].close()
+        silent.setblocking(False)
+        for _ in range(3):
+            with pytest.raises(ConnectionError, match="a moment ago"):
+                link.run(value("SELECT 1"))
+        with pytest.raises(BlockingIOError):  # nobody has even tried
+            silent.accept()
+        link._deaf_until = 0.0
+        with pytest.raises(TimeoutError):
+            link.run(value("SELECT 1"))
 
 
 def test_a_closed_link_is_disconnected_and_may_be_used_again(postgres_url: str, link_to: Any) -> None:
@@ -151,6 +174,9 @@ def test_what_somebody_must_mend_is_unfit(problem: Exception) -> None:
         raise problem
 
 
-def test_a_wrong_value_is_the_batchs_fault() -> None:
+@pytest.mark.parametrize(
+    "problem", [asyncpg.CharacterNotInRepertoireError("m"), asyncpg.ProgramLimitExceededError("m")]
+)
+def test_a_wrong_value_is_the_batchs_fault(problem: Exception) -> None:
     with pytest.raises(ValueError, match="PostgreSQL does not take"), translated():
-        raise asyncpg.CharacterNotInRepertoireError("m")
+        raise problem

@@ -12,7 +12,7 @@ import apsw
 import pytest
 from storage_samples import conversation, key, message
 
-from protocol.records import Batch, ConversationById, Timeline
+from protocol.records import Batch, ConversationById, Timeline, WebhookRecord
 from storage.sqlite import MEMORY, SQLiteStore
 from storage.store import StorageUnavailable, StorageUnfit
 
@@ -119,22 +119,36 @@ def test_reads_of_a_file_do_not_wait_for_a_commit(path: str, open_file: Any) -> 
     assert found == [[1]]
 
 
-def test_a_row_that_somebody_damaged_is_named_at_start_up(path: str, open_file: Any) -> None:
+@pytest.mark.parametrize("value", [2**70, "five", b"five"])
+def test_a_value_that_no_column_takes_is_the_batchs_fault(value: Any, path: str, open_file: Any) -> None:
     store = open_file(path)
-    store.commit(Batch(records=(conversation(),)))
-    store._writing().execute("UPDATE conversations SET tags = '[1'")
-    with pytest.raises(StorageUnfit, match="does not understand"):
-        store.load()
+    with pytest.raises(ValueError, match="SQLite does not take"):
+        store.commit(
+            Batch(entries=(message(1),), records=(WebhookRecord(id=value, conversation="c", url="u", body=""),))
+        )
+    store.commit(Batch(entries=(message(1),)))
+    assert seqs(store) == [1]
+
+
+def test_a_file_system_without_shared_memory_is_refused(path: str, open_file: Any) -> None:
+    """SQLite would quietly go on without its log: readers would stop the writer."""
+    plain = apsw.VFS("without_memory", base="unix-dotfile", makedefault=True)
+    try:
+        with pytest.raises(StorageUnfit, match="local disk"):
+            open_file(path)
+    finally:
+        plain.unregister()
 
 
 # ---------------------------------------------------------------- a disk that fails
 
 
 class FailingDisk(apsw.VFS):
-    """A file system of which one call fails with an I/O error: ``fail = "xSync"`` or ``"xWrite"``, of the log."""
+    """A file system of which one call fails: ``fail = "xSync"`` or ``"xWrite"``, of the log, with this ``problem``."""
 
     def __init__(self) -> None:
         self.fail: str | None = None
+        self.problem: type[apsw.Error] = apsw.IOError
         super().__init__("failing", base="unix", makedefault=True)
 
     def xOpen(self, name: Any, flags: list[int]) -> Any:  # noqa: N802
@@ -148,18 +162,16 @@ class _FailingFile(apsw.VFSFile):
         super().__init__("unix", name, flags)
 
     def xSync(self, flags: int) -> None:  # noqa: N802
-        self._maybe_fail("xSync", apsw.SQLITE_IOERR_FSYNC)
+        self._maybe_fail("xSync")
         super().xSync(flags)
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
-        self._maybe_fail("xWrite", apsw.SQLITE_IOERR_WRITE)
+        self._maybe_fail("xWrite")
         super().xWrite(data, offset)
 
-    def _maybe_fail(self, call: str, code: int) -> None:
+    def _maybe_fail(self, call: str) -> None:
         if self._is_log and self._disk.fail == call:
-            problem = apsw.IOError()
-            problem.extendedresult = code  # type: ignore[attr-defined]
-            raise problem
+            raise self._disk.problem()
 
 
 @pytest.fixture
@@ -170,13 +182,14 @@ def disk() -> Iterator[FailingDisk]:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # apsw reports the fault as well
+@pytest.mark.parametrize("problem", [apsw.IOError, apsw.FullError, apsw.NoMemError])
 @pytest.mark.parametrize("call", ["xSync", "xWrite"])
 def test_a_commit_that_the_disk_refused_stays_away_even_after_a_crash(
-    call: str, disk: FailingDisk, path: str, tmp_path: Path, open_file: Any
+    call: str, problem: Any, disk: FailingDisk, path: str, tmp_path: Path, open_file: Any
 ) -> None:
     store = open_file(path)
     store.commit(Batch(entries=(message(1),)))
-    disk.fail = call
+    disk.fail, disk.problem = call, problem
     with pytest.raises(StorageUnavailable):
         store.commit(Batch(entries=(message(2),), records=(conversation(),)))
     assert seqs(store) == [1]

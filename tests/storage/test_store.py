@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -32,6 +33,7 @@ from protocol.records import (
     Timeline,
     WebhookRecord,
 )
+from protocol.settings import AgentSettings
 from storage.store import StorageUnavailable, StorageUnfit
 
 ANY_STORE = settings(
@@ -111,6 +113,28 @@ def test_a_record_that_is_written_again_replaces_the_old_one(store: Any) -> None
     store.commit(Batch(keys=(key(answer=b"2", digest="other"),)))
     questions = [ConversationById("c1"), ContactById("p1"), DeliveryOf(1), KeyOf("agent:ana", "k1")]
     assert store.read(questions) == [*again, key(answer=b"2", digest="other")]
+
+
+def test_of_a_record_that_comes_twice_in_a_batch_the_later_is_written(store: Any) -> None:
+    """An agent that is deleted and put again within one step is two actors with one id."""
+    ana = AgentRecord(id="ana", position=0, settings=AgentSettings(id="ana"))
+    gone, again = msgspec.structs.replace(ana, deleted=True), msgspec.structs.replace(ana, position=3)
+    store.commit(Batch(records=(ana, contact("p1", "1"))))
+    store.commit(Batch(records=(gone, contact("p1", "1", "2"), again, contact("p1", "2"))))
+    assert store.load().agents == (again,)
+    assert store.read([ContactByAddress("sms", number) for number in "12"]) == [None, contact("p1", "2")]
+
+
+def test_a_row_that_somebody_damaged_is_named(lasting_url: str, opened: Any, damage: Any) -> None:
+    store = opened(lasting_url)
+    store.commit(Batch(entries=(message(1),), records=(conversation(), conversation("c2"))))
+    damage("UPDATE conversations SET state = 'lost' WHERE id = 'c1'")
+    damage("UPDATE conversations SET paused = '[\"x\"]' WHERE id = 'c2'")
+    with pytest.raises(StorageUnfit, match="does not understand"):
+        store.read([ConversationById("c2")])
+    with pytest.raises(StorageUnfit, match="does not understand"):
+        store.load()
+    assert store.read([Timeline("c1", **WHOLE)]) == [((message(1).entry,), False)]
 
 
 def test_an_empty_store_has_an_empty_snapshot(store: Any) -> None:

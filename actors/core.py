@@ -26,7 +26,8 @@ from actors.channel import ChannelActor
 from actors.contact import ContactActor
 from actors.conversation import ConversationActor
 from actors.derive import derive
-from actors.effects import Asked, Configured, Ended, Input, Opened, Outgoing, Output, Posted, Reply, Welcome
+from actors.effects import Asked, Configured, Ended, Input, Mailed, Opened, Outgoing, Output, Posted, Reply, Welcome
+from actors.errand import ErrandActor
 from actors.house import House
 from actors.memory import Memory
 from actors.messages import Due, Introduced, SessionEnded, SessionStarted
@@ -34,7 +35,6 @@ from actors.presence import Gone, look_again
 from actors.service import ServiceActor
 from actors.system import Actor, Supervisor, Turn
 from actors.templates import TemplateActor
-from actors.webhook import WebhookActor
 from actors.wheel import Timer
 from protocol.codec import Call
 from protocol.errors import RequestError, internal, refused
@@ -96,7 +96,8 @@ class Core:
         house.seq = snapshot.last_seq
         house.services = {r.id: ServiceActor(house, r) for r in snapshot.services if not r.deleted}
         house.agents = {r.id: AgentActor(house, r) for r in snapshot.agents if not r.deleted}
-        house.webhooks = {r.id: WebhookActor(house, r) for r in snapshot.webhooks}
+        house.webhooks = {r.id: ErrandActor(house, r) for r in snapshot.webhooks}
+        house.mails = {r.id: ErrandActor(house, r) for r in snapshot.mails}
         house.templates = {r.id: TemplateActor(r) for r in snapshot.templates if not r.deleted}
         house.contacts = {record.id: ContactActor(house, record) for record in snapshot.contacts}
         for record in snapshot.conversations:
@@ -216,7 +217,9 @@ class Core:
             case Configured():
                 self._configured(item.settings, now)
             case Posted():
-                self._posted(item, now)
+                self._heard(self.house.webhooks.get(item.webhook), item, now)
+            case Mailed():
+                self._heard(self.house.mails.get(item.mail), item, now)
 
     def _opened(self, item: Opened, now: int) -> None:
         house, principal = self.house, item.principal
@@ -294,8 +297,8 @@ class Core:
         if failed is not None:
             raise failed
 
-    def _posted(self, item: Posted, now: int) -> None:
-        actor = self.house.webhooks.get(item.webhook)
+    def _heard(self, actor: ErrandActor | None, item: Posted | Mailed, now: int) -> None:
+        """What became of an errand; None = it is not pending any more."""
         if actor is not None:
             turn = Turn(now)
             turn.send(actor, item)

@@ -11,11 +11,11 @@ from collections.abc import Container
 from actors.agent import AgentActor
 from actors.contact import LIVE
 from actors.conversation import ConversationActor
+from actors.errand import ErrandActor
 from actors.house import House
-from actors.webhook import WebhookActor
 from actors.wheel import Timer, TimerWheel
 
-Armed = ConversationActor | AgentActor | WebhookActor
+Armed = ConversationActor | AgentActor | ErrandActor
 
 
 def derive(house: House, now: int, parked: Container[str]) -> None:
@@ -53,7 +53,8 @@ def _place(house: House, conversation: ConversationActor) -> None:
 def _arm_all(house: House, now: int, parked: Container[str]) -> None:
     """A new wheel that starts before the earliest deadline, so that what is overdue fires in its order."""
     due: list[tuple[int, str, Armed]] = []
-    actors: list[Armed] = [*house.conversations.values(), *house.agents.values(), *house.webhooks.values()]
+    errands = (*house.webhooks.values(), *house.mails.values())
+    actors: list[Armed] = [*house.conversations.values(), *house.agents.values(), *errands]
     for actor in actors:
         actor.timer = Timer(actor)
         deadline = actor.earliest()

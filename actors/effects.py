@@ -14,7 +14,7 @@ from protocol.codec import Call, RequestId
 from protocol.errors import RequestError
 from protocol.ids import Principal
 from protocol.notices import NoticeParams
-from protocol.records import Batch, Missed, Timeline
+from protocol.records import Batch, MailKind, Missed, Timeline
 from protocol.settings import WorkspaceSettings
 
 # ---------------------------------------------------------------- in
@@ -55,7 +55,16 @@ class Posted(Struct, frozen=True):
     taken: bool
 
 
-Input = Opened | Ended | Asked | Configured | Posted
+class Mailed(Struct, frozen=True):
+    """What became of a mail: the mail server has taken it, or not; ``permanent``: it never will."""
+
+    mail: str
+    taken: bool
+    permanent: bool = False
+    error: str | None = None  # why it was not taken, for the operator
+
+
+Input = Opened | Ended | Asked | Configured | Posted | Mailed
 
 
 # ---------------------------------------------------------------- out
@@ -104,7 +113,19 @@ class Post(Struct, frozen=True):
     body: str
 
 
-Outgoing = Reply | Welcome | Tell | Post
+class Mail(Struct, frozen=True):
+    """Make this mail and hand it to the mail server; then hand in ``Mailed``. It may be asked for again."""
+
+    id: str
+    kind: MailKind
+    recipient: str
+    conversation: str | None
+    data: str  # JSON, by kind
+    language: str
+    created_at: int  # tick
+
+
+Outgoing = Reply | Welcome | Tell | Post | Mail
 
 
 class Output(Struct, frozen=True):
@@ -121,6 +142,8 @@ __all__ = [
     "Configured",
     "Ended",
     "Input",
+    "Mail",
+    "Mailed",
     "Opened",
     "Outgoing",
     "Output",

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from actors.channel import ChannelActor
     from actors.contact import ContactActor
     from actors.conversation import ConversationActor
+    from actors.errand import ErrandActor
     from actors.service import ServiceActor
     from actors.templates import TemplateActor
-    from actors.webhook import WebhookActor
 
 TEXT_MAX = 32_768
 
@@ -51,7 +51,8 @@ class House:
         self.channels: dict[str, ChannelActor] = {}
         self.templates: dict[str, TemplateActor] = {}
         self.sessions: dict[int, Principal] = {}
-        self.webhooks: dict[int, WebhookActor] = {}  # pending
+        self.webhooks: dict[int, ErrandActor] = {}  # pending
+        self.mails: dict[str, ErrandActor] = {}  # pending
         self.presences: dict[str, PresenceActor] = {}
         self.paces: dict[int, tuple[int, int]] = {}  # session -> since when so many changes of presence
         self.views = Views(self)
@@ -116,6 +117,7 @@ class House:
             "watches": len(self.watches),
             "deliveries_pending": sum(len(channel.pending) for channel in self.channels.values()),
             "webhooks_pending": len(self.webhooks),
+            "mails_pending": len(self.mails),
             "timers": len(self.wheel),
         }
 

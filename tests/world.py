@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actors.core import Core
-from actors.effects import Asked, Configured, Ended, Input, Opened, Output, Post, Reply, Tell, Welcome
+from actors.effects import Asked, Configured, Ended, Input, Mail, Opened, Output, Post, Reply, Tell, Welcome
 from protocol.codec import Call, convert, encode_json
 from protocol.errors import RequestError
 from protocol.ids import Principal
@@ -216,6 +216,8 @@ def _plain(item: Any) -> Any:
         return ["welcome", item.session, item.seq, item.missed, item.resync]
     if isinstance(item, Post):
         return ["post", item.webhook, item.url, item.body]
+    if isinstance(item, Mail):
+        return ["mail", item]
     return [item.to, item.notice]
 
 

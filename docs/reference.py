@@ -25,6 +25,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "session.open": {"token": "eyJhbGciOiJIUzI1NiJ9.…", "since": 8120, "batch": True},
     "session.refresh": {"token": "eyJhbGciOiJIUzI1NiJ9.…"},
     "session.close": {},
+    "session.revoke": {"role": "agent", "sub": "ana"},
     "service.put": {"service": {"id": "support", "members": [{"agent": "ana"}], "soon_after": "2m"}},
     "service.get": {"service": "support"},
     "service.list": {},

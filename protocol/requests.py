@@ -91,6 +91,20 @@ class SessionClose(Params, frozen=True):
     """End the session."""
 
 
+class SessionRevoke(Params, frozen=True):
+    """Whose; ``before``: only tokens made before that moment, absent = all there are now."""
+
+    role: Role
+    sub: Id
+    before: Moment | None = None
+
+
+class SessionRevoked(Struct, frozen=True):
+    """Tokens made before this moment are not accepted any more."""
+
+    before: Moment
+
+
 # ---------------------------------------------------------------- configuration
 
 
@@ -474,6 +488,13 @@ _METHODS = (
     Method("session.open", SessionOpen, SessionOpened, EVERYBODY, "Open the session; with since, get what was missed."),
     Method("session.refresh", SessionRefresh, SessionRefreshed, EVERYBODY, "Give the session a new token."),
     Method("session.close", SessionClose, Nothing, EVERYBODY, "End the session.", changes=False),
+    Method(
+        "session.revoke",
+        SessionRevoke,
+        SessionRevoked,
+        ("backend",),
+        "End somebody's sessions at once and accept none of the tokens they have.",
+    ),
     Method("service.put", ServicePut, ServiceSettings, ("backend",), "Create or change a service, at once."),
     Method("service.get", ServiceName, ServiceSettings, HOUSE, "One service.", changes=False),
     Method("service.list", ServiceList, Services, HOUSE, "The services one may see.", changes=False),

@@ -2,7 +2,8 @@
 
 A key decides which algorithm it may be used with, never the token: the shared secret does HS256 and nothing else,
 an Ed25519 key EdDSA, an RSA key RS256. So ``alg: none`` finds no key, and a public key can never be taken for a
-secret. Several public keys are tried in turn: keep the old one beside the new one until its tokens have expired.
+secret. There may be several of each: keep the old one beside the new one until its tokens have expired. A token that
+names its public key (``kid``, the file's name without suffix) is checked with that one, else all are tried in turn.
 
 Time is an argument: PyJWT checks signatures here, the claims are checked below. What a refusal says never
 contains the token or anything from it.
@@ -18,7 +19,7 @@ import jwt
 from protocol.errors import RequestError, refused
 from protocol.ids import ROLES, Principal, Role, is_printable
 from router.config import Config, ConfigError
-from router.keys import SECRET, SECRET_BYTES_MIN, SECRET_FILE, PublicKey, algorithm_of, read_public_key, read_secret
+from router.keys import SECRET, SECRET_BYTES_MIN, SECRET_FILE, PublicKey, algorithm_of, read_public_keys, read_secrets
 
 AUDIENCE = "signalbox"
 TOKEN_CHARACTERS_MAX = 16_384
@@ -36,13 +37,14 @@ _UNREADABLE = (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError, 
 class Gate:
     """Checks tokens, and issues them with the shared secret. Immutable; one serves all connections."""
 
-    __slots__ = ("_keys", "_require_expiry", "_secret", "workspace")
+    __slots__ = ("_keys", "_named", "_require_expiry", "_secret", "workspace")
 
     def __init__(
         self,
         *,
         secret: bytes | None = None,
-        public_keys: Sequence[PublicKey] = (),
+        older_secrets: Sequence[bytes] = (),
+        public_keys: Sequence[PublicKey] | Mapping[str, PublicKey] = (),
         workspace: str = "main",
         require_expiry: bool = True,
     ) -> None:
@@ -51,23 +53,30 @@ class Gate:
         self._require_expiry = require_expiry
         self._keys: dict[str, list[Any]] = {}
         if secret is not None:
-            self._keys["HS256"] = [secret]
-        for key in public_keys:
+            self._keys["HS256"] = [secret, *older_secrets]
+        self._named = dict(public_keys) if isinstance(public_keys, Mapping) else {}
+        for key in self._named.values() if isinstance(public_keys, Mapping) else public_keys:
             self._keys.setdefault(algorithm_of(key), []).append(key)
 
     @classmethod
     def from_config(cls, config: Config, environ: Mapping[str, str]) -> Gate:
-        """The gate that the configuration and the environment's secret describe.
+        """The gate that the configuration and the environment's secrets describe.
 
         Raises ConfigError: an unfit secret or key file, or neither of them given.
         """
-        secret = read_secret(environ)
-        keys = [read_public_key(name) for name in config.auth.public_key_files]
+        secret, *older = read_secrets(environ) or (None,)
+        keys = read_public_keys(config.auth.public_key_files)
         if secret is None and not keys:
             text = f"no key to check tokens with: set {SECRET} (at least {SECRET_BYTES_MIN} bytes) or {SECRET_FILE}"
             raise ConfigError([f"{text}, or name auth.public_key_files"])
         auth = config.auth
-        return cls(secret=secret, public_keys=keys, workspace=config.workspace.id, require_expiry=auth.require_expiry)
+        return cls(
+            secret=secret,
+            older_secrets=[each for each in older if each is not None],
+            public_keys=keys,
+            workspace=config.workspace.id,
+            require_expiry=auth.require_expiry,
+        )
 
     def verify(self, token: str, now_ms: int) -> tuple[Principal, int | None]:
         """Who the token is for, and the tick at which it ends (None = never).
@@ -81,6 +90,14 @@ class Gate:
         _check(named, f'aud must be "{AUDIENCE}"')
         _check(claims.get("ws", "main") == self.workspace, "it is for another workspace (ws)")
         return principal_of(claims), expires_at
+
+    def issued_at(self, token: str) -> int | None:
+        """When a token that was verified was made (``iat``, as a tick); None = it does not say."""
+        try:
+            claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+            return _tick(claims, "iat")
+        except (*_UNREADABLE, RequestError):
+            return None
 
     def issue(
         self,
@@ -112,10 +129,11 @@ class Gate:
         """What the token says, once a key of this server has vouched for it."""
         _check(isinstance(token, str) and len(token) <= TOKEN_CHARACTERS_MAX, "it is too long")
         try:
-            algorithm = str(jwt.get_unverified_header(token).get("alg"))
+            header = jwt.get_unverified_header(token)
+            algorithm = str(header.get("alg"))
         except _UNREADABLE:
             raise _unfit("it is not a JSON Web Token") from None
-        keys = self._keys.get(algorithm, [])
+        keys = self._fitting(algorithm, header.get("kid"))
         _check(bool(keys), f"its algorithm is not accepted; this server takes {', '.join(self._keys)}")
         for key in keys:
             try:
@@ -126,6 +144,12 @@ class Gate:
             except _UNREADABLE:
                 raise _unfit("it cannot be read") from None
         raise _unfit("its signature fits no key of this server")
+
+    def _fitting(self, algorithm: str, name: Any) -> list[Any]:
+        """The keys to try: the one that the token names, if it is ours and of that algorithm, else all of that."""
+        keys = self._keys.get(algorithm, [])
+        named = self._named.get(name) if isinstance(name, str) else None
+        return [named] if any(key is named for key in keys) else keys
 
     def _expiry(self, claims: dict[str, Any], now_ms: int) -> int | None:
         starts, ends = _tick(claims, "nbf"), _tick(claims, "exp")

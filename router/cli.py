@@ -105,6 +105,8 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="the address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, help="the port to listen on (default: 8400)")
     parser.add_argument("--store", metavar=STORE_URL, help="sqlite:///path/file.db or postgresql://…")
+    parser.add_argument("--tls-certificate", metavar="FILE", help="speak TLS with this certificate (PEM)")
+    parser.add_argument("--tls-key", metavar="FILE", help="its key, if that is in another file")
     parser.add_argument("--dev", action="store_true", help="a demonstration: its own configuration, secret and tokens")
 
 

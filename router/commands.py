@@ -33,7 +33,7 @@ def serve(arguments: argparse.Namespace) -> int:
     dev: bool = arguments.dev
     path = arguments.config or (development.CONFIG if dev else None)
     environ = development.environment(os.environ) if dev else os.environ
-    flags = {name: getattr(arguments, name) for name in ("host", "port", "store")}
+    flags = {name: getattr(arguments, name) for name in ("host", "port", "store", "tls_certificate", "tls_key")}
     try:
         config = settings.load(path, environ, flags)
         if dev and not development.is_loopback(config.server.host):
@@ -44,13 +44,16 @@ def serve(arguments: argparse.Namespace) -> int:
         raise WrongUse(f"the configuration cannot be used:\n{problem}") from None
     if dev:
         print(development.greeting(config, gate, _now_ms()), file=sys.stderr, flush=True)
-    return _run_server(config, gate, webhook_secret, settings.doubts(config))
+    return _run_server(
+        (config, gate, webhook_secret, lambda: Gate.from_config(config, environ)), config, settings.doubts(config)
+    )
 
 
-def _run_server(config: Any, gate: Any, webhook_secret: bytes | None, doubts: list[str]) -> int:
+def _run_server(parts: tuple[Any, ...], config: Any, doubts: list[str]) -> int:
     import structlog
     import trio
 
+    from router import config as settings
     from router import logs
     from router.server import serve
 
@@ -59,7 +62,10 @@ def _run_server(config: Any, gate: Any, webhook_secret: bytes | None, doubts: li
         structlog.get_logger("signalbox.config").warning(doubt)
 
     def run() -> int:
-        code: int = trio.run(serve, config, gate, webhook_secret)
+        try:
+            code: int = trio.run(serve, *parts)
+        except settings.ConfigError as problem:
+            raise WrongUse(f"the configuration cannot be used:\n{problem}") from None
         return code
 
     return _with_store(run, f" (to listen on {config.server.host} port {config.server.port})")

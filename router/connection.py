@@ -61,6 +61,9 @@ class Desk(Protocol):
     def submit(self, item: Input) -> None:
         """Hand in something to be done, in order."""
 
+    def revoke(self, connection: Connection, call: Call) -> None:
+        """Do ``session.revoke``, and answer it."""
+
     def join(self, connection: Connection) -> int:
         """Give a new connection its number."""
 
@@ -88,6 +91,7 @@ class Connection:
         """``authorization``: the upgrade's header; ``shared``: buckets of requests of its remote address."""
         self.session = Session(codec, desk.limits, desk.now(), shared)
         self.failed_tokens = 0
+        self.token: str | None = None  # of the session, to be looked at again when keys change
         self._desk = desk
         self._carrier = carrier
         self._codec = codec
@@ -132,6 +136,10 @@ class Connection:
         if self._opened:
             self._desk.submit(Ended(self.number))
 
+    def revoke(self) -> None:
+        """The token is not accepted any more."""
+        self._end(closing.UNAUTHENTICATED)
+
     def expire(self) -> None:
         """The token's time is over."""
         self._end(closing.TOKEN_EXPIRED)
@@ -151,6 +159,8 @@ class Connection:
                     self._refresh(call)
                 case "session.close":
                     self._close(call)
+                case "session.revoke":
+                    self._desk.revoke(self, call)
                 case _:
                     self._desk.submit(Asked(self.number, call))
         except RequestError as error:
@@ -159,13 +169,15 @@ class Connection:
     def _open(self, call: Call) -> None:
         params: SessionOpen = call.params
         try:
-            principal, expires_at = self._desk.verify(params.token or self._bearer())
+            token = params.token or self._bearer()
+            principal, expires_at = self._desk.verify(token)
         except RequestError as error:
             self.failed_tokens += 1
             self._refuse(call.id, error)
             self._end(closing.UNAUTHENTICATED)
             return
         self.session.open(principal, batch=params.batch, expires_at=expires_at)
+        self.token = token
         try:
             self._desk.admit(self)
         except RequestError as error:
@@ -202,6 +214,7 @@ class Connection:
             if self.failed_tokens >= FAILED_TOKENS_MAX:
                 self._end(closing.UNAUTHENTICATED)
             return
+        self.token = params.token
         self._desk.expires(self, expires_at)
         if call.id is not UNSET:
             self._send(self._codec.response(call.id, SessionRefreshed(moment(expires_at))))

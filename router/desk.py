@@ -6,19 +6,29 @@ The driver takes from the inbox what is handed in here.
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
 
-from actors.effects import Ended, Input
+import trio
+from msgspec import UNSET
+
+from actors.effects import Ended, Input, Reply
 from actors.wheel import Timer, TimerWheel
-from protocol.errors import refused
+from protocol.codec import Call
+from protocol.errors import RequestError, internal, refused
 from protocol.ids import Principal
 from protocol.session import Limits
 from router.bell import Bell
 from router.clock import Clock
 from router.connection import Connection
 from router.hub import Hub
+from router.incident import report
+from router.revocation import Revocations, Revoked
+from storage.store import StorageUnavailable, StorageUnfit
 
 INBOX_MAX = 8_192  # then readers wait
+RECHECK_MAX = 64  # tokens verified at one go, 30 µs each
 
 
 class Verifier(Protocol):
@@ -26,6 +36,9 @@ class Verifier(Protocol):
 
     def verify(self, token: str, now_ms: int) -> tuple[Principal, int | None]:
         """Who the token is for and when it ends (tick). Raises RequestError (unauthenticated)."""
+
+    def issued_at(self, token: str) -> int | None:
+        """When a token that was verified was made (tick); None = it does not say."""
 
 
 class HouseDesk:
@@ -38,6 +51,8 @@ class HouseDesk:
         self.hub = Hub()
         self.draining = False
         self._gate = gate
+        self._revocations: Revocations  # whoever has a store sets these two
+        self._spawn: Callable[..., None]
         self._clock = clock
         self._inbox: deque[Input] = deque()
         self._reads = 0  # answers that are being read after their step
@@ -53,7 +68,10 @@ class HouseDesk:
 
     def verify(self, token: str) -> tuple[Principal, int | None]:
         """Who the token is for and when it ends. Raises RequestError (unauthenticated)."""
-        return self._gate.verify(token, self.now())
+        principal, expires_at = self._gate.verify(token, self.now())
+        if self._revocations.is_revoked(principal.address, partial(self._gate.issued_at, token)):
+            raise refused("unauthenticated", "the token has been revoked: get a new one")
+        return principal, expires_at
 
     def submit(self, item: Input) -> None:
         """Hand in something to be done. Raises RequestError (draining)."""
@@ -63,6 +81,59 @@ class HouseDesk:
             raise refused("draining")
         self._inbox.append(item)
         self._work.ring()
+
+    def revoke(self, connection: Connection, call: Call) -> None:
+        """``session.revoke``, answered when it is durable. Raises RequestError (draining)."""
+        if self.draining:
+            raise refused("draining")
+        self._spawn(self._revoke, connection, call)
+
+    def rekey(self, gate: Verifier) -> None:
+        """From now on these keys vouch for tokens. ``recheck`` afterwards."""
+        self._gate = gate
+
+    async def recheck(self) -> int:
+        """End the sessions whose tokens no key vouches for any more (4001); how many."""
+        ended = 0
+        for count, connection in enumerate(self.hub, 1):
+            if count % RECHECK_MAX == 0:
+                await trio.lowlevel.checkpoint()
+            if connection.token is not None and connection.session.state == "open":
+                try:
+                    self.verify(connection.token)
+                except RequestError:
+                    connection.revoke()
+                    ended += 1
+        return ended
+
+    async def _revoke(self, connection: Connection, call: Call) -> None:
+        principal = connection.principal
+        assert principal is not None
+        done: Revoked | None = None
+        error: RequestError | None = None
+        try:
+            done = await self._revocations.revoke(call, principal, self.now())
+        except RequestError as problem:
+            error = problem
+        except StorageUnavailable:
+            error = refused("storage_unavailable", retry_after_s=1.0)
+        except StorageUnfit:
+            raise
+        except Exception as problem:
+            error = internal(report("revocation.failed", problem))
+        if call.id is not UNSET:
+            result = None if done is None else done.answer
+            self.hub.deliver([Reply(connection.number, call.id, call.method, result, error)], _reads_nothing)
+        if done is not None and done.is_new:
+            self._end_older(done.address, everyone=call.params.before is None)
+
+    def _end_older(self, address: str, everyone: bool) -> None:
+        """End the sessions of a principal: everyone's, or those whose token is revoked."""
+        for connection in self.hub:
+            if connection.principal is not None and connection.principal.address == address:
+                assert connection.token is not None
+                if everyone or self._revocations.is_revoked(address, partial(self._gate.issued_at, connection.token)):
+                    connection.revoke()
 
     def join(self, connection: Connection) -> int:
         """A connection begins."""
@@ -108,3 +179,7 @@ class HouseDesk:
         while (timer := self._expiries.pop(now)) is not None or self._expiries.behind:
             if timer is not None:
                 timer.owner.expire()
+
+
+def _reads_nothing(question: Any, then: Callable[[Any], None]) -> None:
+    raise AssertionError("an answer that needs no reading")

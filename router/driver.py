@@ -31,6 +31,7 @@ from protocol.settings import WorkspaceSettings
 from router.clock import Clock
 from router.desk import HouseDesk, Verifier
 from router.prefetch import Prefetch
+from router.revocation import Revocations
 from storage.store import StorageUnavailable, StorageUnfit, Store
 from storage.thread import StoreThread
 
@@ -102,6 +103,7 @@ class Driver(HouseDesk):
         self._under_way = 0  # steps that are not delivered yet
         self._stepping = trio.Lock()
         self._prefetch = Prefetch(self.core, self._read, self._refuse)
+        self._revocations = Revocations(self._read, self._commit)
 
     # ------------------------------------------------------------ life
 
@@ -109,6 +111,7 @@ class Driver(HouseDesk):
         """Open the store, load what is live, apply the configuration. Raises StorageUnfit, StorageUnavailable."""
         await self._in(self._writer, self._store.open)
         snapshot = await self._in(self._writer, self._store.load)
+        await self._revocations.load()
         now = self.now()
         self._expiries = TimerWheel(now)
         self.core.load(snapshot, now)
@@ -120,6 +123,7 @@ class Driver(HouseDesk):
             nursery.start_soon(self._commit_loop)
             nursery.start_soon(self._step_loop)
             nursery.start_soon(self._probe_loop)
+            self._spawn = nursery.start_soon
             self.hub.post = lambda item: nursery.start_soon(self._call, item)
             task_status.started()
 

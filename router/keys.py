@@ -1,13 +1,14 @@
-"""The keys that vouch for tokens: the shared secret and public keys, and where they are read from.
+"""The keys that vouch for tokens: shared secrets and public keys, and where they are read from.
 
-The secret comes from ``SIGNALBOX_SECRET`` or the file that ``SIGNALBOX_SECRET_FILE`` names: never from a flag, which
-every process of the machine can see, nor from the configuration file, which gets copied around.
+Secrets come from ``SIGNALBOX_SECRET`` or the file that ``SIGNALBOX_SECRET_FILE`` names, one a line: never from a flag,
+which every process of the machine can see, nor from the configuration file, which gets copied around. The first signs,
+all are accepted: so a new one is put in front, and the old one taken out when its tokens are over.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -28,24 +29,43 @@ RSA_BITS_MIN = 2_048
 
 
 def read_secret(environ: Mapping[str, str], variable: str = SECRET) -> bytes | None:
-    """A secret from the environment or the file it names; None = neither is set. Raises ConfigError."""
+    """The first secret, which signs; None = none is set. Raises ConfigError."""
+    return next(iter(read_secrets(environ, variable)), None)
+
+
+def read_secrets(environ: Mapping[str, str], variable: str = SECRET) -> tuple[bytes, ...]:
+    """The secrets from the environment or the file it names; none if neither is set. Raises ConfigError."""
     file_variable = f"{variable}_FILE"
     text, path = environ.get(variable), environ.get(file_variable)
     if text and path:
         raise ConfigError([f"{variable}: set it or {file_variable}, not both"])
     if path:
-        secret, name = _read(path, file_variable).rstrip(b"\r\n"), file_variable
+        lines, name = _read(path, file_variable), file_variable
     elif text:
-        secret, name = os.fsencode(text), variable
+        lines, name = os.fsencode(text), variable
     else:
-        return None
-    if len(secret) < SECRET_BYTES_MIN:
-        raise ConfigError([f"{name}: expected at least {SECRET_BYTES_MIN} bytes, found {len(secret)}"])
+        return ()
     try:
-        jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).prepare_key(secret)
+        jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).prepare_key(lines)
     except jwt.InvalidKeyError:  # a public key or certificate: known to the world, anybody could sign with it
         raise ConfigError([f"{name}: expected random bytes, found a key or certificate"]) from None
-    return secret
+    secrets = tuple(line.rstrip(b"\r") for line in lines.split(b"\n") if line.rstrip(b"\r"))
+    for secret in secrets or (b"",):
+        if len(secret) < SECRET_BYTES_MIN:
+            raise ConfigError([f"{name}: expected at least {SECRET_BYTES_MIN} bytes, found {len(secret)}"])
+    return secrets
+
+
+def read_public_keys(paths: Sequence[str]) -> dict[str, PublicKey]:
+    """Public keys by their id (``kid``), which is the file's name without its last suffix. Raises ConfigError."""
+    keys: dict[str, PublicKey] = {}
+    for path in paths:
+        if (name := Path(path).stem) in keys:
+            raise ConfigError(
+                [f"auth.public_key_files: {path}: another file is called {name} too, and the name is its id"]
+            )
+        keys[name] = read_public_key(path)
+    return keys
 
 
 def read_public_key(path: str) -> PublicKey:

@@ -1,12 +1,14 @@
 """Putting the server together, and taking it apart: listen, drive, and drain on a signal.
 
 SIGTERM or SIGINT: the ports close, sessions hear ``session.ending``, what was taken is committed and
-answered, connections close; at most ``shutdown_s``. A second signal quits at once.
+answered, connections close; at most ``shutdown_s``. A second signal quits at once. SIGHUP: keys and certificate are
+read again, and sessions whose tokens no key vouches for any more are ended; if anything does not fit, nothing changes.
 """
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from functools import cache, partial
 
 import msgspec
@@ -17,7 +19,7 @@ from protocol.openrpc import document
 from router.addresses import Addresses
 from router.auth import Gate
 from router.clock import Clock
-from router.config import Config
+from router.config import Config, ConfigError
 from router.driver import Driver
 from router.front import Front
 from router.listener import Listener, open_listeners, port_of
@@ -33,8 +35,13 @@ JITTER = 0.5  # of the first heartbeat: who reconnected together does not beat t
 SECOND_SIGNAL = 130  # exit code
 
 
-async def serve(config: Config, gate: Gate, webhook_secret: bytes | None = None) -> int:
-    """Serve until a signal; the process's exit code. Raises OSError, StorageUnfit, StorageUnavailable at the start."""
+async def serve(
+    config: Config, gate: Gate, webhook_secret: bytes | None = None, read_gate: Callable[[], Gate] | None = None
+) -> int:
+    """Serve until a signal; the process's exit code. ``read_gate`` reads the keys again (on SIGHUP).
+
+    Raises ConfigError, OSError, StorageUnfit, StorageUnavailable at the start.
+    """
     tls = Tls(config.tls) if config.tls.certificate is not None else None
     driver = Driver(config.workspace, open_store(config.store.url), gate, config.limits, Clock())
     metrics = Metrics()
@@ -72,11 +79,26 @@ async def serve(config: Config, gate: Gate, webhook_secret: bytes | None = None)
             await nursery.start(serving)
             host = f"[{server.host}]" if ":" in server.host else server.host
             print(f"signalbox ready on {'ws' if tls is None else 'wss'}://{host}:{port_of(listeners)}/v1", flush=True)
+            nursery.start_soon(_reload_on_hangup, driver, read_gate or (lambda: gate), tls)
             code = await _until_stopped(driver, front, listener, server.shutdown_s)
             nursery.cancel_scope.cancel()
     finally:
         await driver.close()
     return code
+
+
+async def _reload_on_hangup(driver: Driver, read_gate: Callable[[], Gate], tls: Tls | None) -> None:
+    with trio.open_signal_receiver(signal.SIGHUP) as signals:
+        async for _ in signals:
+            try:
+                gate = read_gate()
+                if tls is not None:
+                    tls.load()
+            except ConfigError as problem:
+                log.error("cannot reload", problems=problem.problems)
+                continue
+            driver.rekey(gate)
+            log.info("reloaded", ended=await driver.recheck())
 
 
 async def _until_stopped(driver: Driver, front: Front, listener: Listener, shutdown_s: float) -> int:

@@ -40,7 +40,13 @@ LINKS = re.compile(r"SIGNALBOX_(SERVICE_(HOST|PORT)\w*|PORT_\d+_\w+)")
 AT_TOP, NOT_AT_TOP = "workspace", "id"
 #: TOML has no null: this text stands for it where a duration may be absent
 NEVER = "never"
-FLAGS = {"host": ("server", "host"), "port": ("server", "port"), "store": ("store", "url")}
+FLAGS = {
+    "host": ("server", "host"),
+    "port": ("server", "port"),
+    "store": ("store", "url"),
+    "tls_certificate": ("tls", "certificate"),
+    "tls_key": ("tls", "key"),
+}
 
 Table = dict[str, Any]
 Problems = list[str]
@@ -85,7 +91,7 @@ def from_flags(flags: Mapping[str, Any], root: type[Struct], problems: Problems)
         if value is not None:
             section, key = FLAGS[name]
             wanted = _fields(_fields(root)[section].type)[key].type
-            table.setdefault(section, {})[key] = checked(value, wanted, f"--{name}", problems)
+            table.setdefault(section, {})[key] = checked(value, wanted, f"--{name.replace('_', '-')}", problems)
     return table
 
 

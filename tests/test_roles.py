@@ -317,7 +317,7 @@ def test_the_table_says_what_was_agreed(method: str, standing: str, agreed: str)
 
 
 def test_every_method_is_tried_and_every_need_has_a_method() -> None:
-    sessions = {"session.open", "session.refresh", "session.close"}
+    sessions = {"session.open", "session.refresh", "session.close", "session.revoke"}
     assert REQUESTS.keys() | sessions == METHODS.keys()
     assert NEEDS.keys() | NEEDS_ELSEWHERE.keys() <= METHODS.keys()
     assert not NEEDS.keys() & NEEDS_ELSEWHERE.keys()

@@ -12,6 +12,8 @@ from typing import Any
 
 from actors.core import Core
 from actors.effects import Configured, Input
+from protocol.codec import Call
+from protocol.errors import refused
 from protocol.ids import Principal
 from protocol.records import Question
 from protocol.session import Limits
@@ -132,6 +134,10 @@ class VirtualServer:
     def now(self) -> int:
         """The virtual tick."""
         return self._now
+
+    def revoke(self, connection: Connection, call: Call) -> None:
+        """Not here: a simulation makes its tokens as it needs them."""
+        raise refused("forbidden", "there is nothing to revoke in a simulation")
 
     def verify(self, token: str) -> tuple[Principal, int | None]:
         """See Gate; tokens of a scenario never expire."""

@@ -119,10 +119,14 @@ class SteeredStore:
 
 
 class Tokens:
-    """``agent:ana`` is a token; ``agent:ana@5000`` one that ends 5 s after START."""
+    """``agent:ana`` is a token; ``agent:ana@5000`` ends 5 s after START, ``agent:ana#70`` was made 70 ms after it."""
+
+    def issued_at(self, token: str) -> int | None:
+        made = token.partition("#")[2]
+        return START + int(made) if made else None
 
     def verify(self, token: str, now_ms: int) -> tuple[Principal, int | None]:
-        name, _, after = token.partition("@")
+        name, _, after = token.partition("#")[0].partition("@")
         role, _, sub = name.partition(":")
         if role not in ("agent", "contact", "connector", "backend"):
             raise refused("unauthenticated")

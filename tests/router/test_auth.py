@@ -315,3 +315,60 @@ def test_a_gate_is_built_from_the_configuration_and_the_environment(tmp_path: Pa
 def test_a_gate_without_any_key_is_no_gate() -> None:
     with pytest.raises(ConfigError, match="no key to check tokens with: set SIGNALBOX_SECRET"):
         Gate.from_config(Config(), {})
+
+
+# ---------------------------------------------------------------- keys that change
+
+
+OLD, NEW = b"o" * 32, b"n" * 32
+
+
+def test_two_secrets_are_accepted_and_the_first_signs() -> None:
+    gate = Gate(secret=NEW, older_secrets=[OLD])
+    for key in (OLD, NEW):
+        assert gate.verify(token(key), NOW)[0].sub == "ana"
+    issued = gate.issue("agent", "ana", now_ms=NOW, ttl_ms=1_000)
+    assert Gate(secret=NEW).verify(issued, NOW)
+    assert why(token(OLD), Gate(secret=NEW)) == "its signature fits no key of this server"
+
+
+def named(key: Any, name: str, algorithm: str = "EdDSA") -> str:
+    claims = {"sub": "ana", "role": "agent", "aud": "signalbox", "exp": NOW // 1000 + 60}
+    return jwt.encode(claims, key, algorithm, headers={"kid": name})
+
+
+def test_a_token_that_names_its_key_is_checked_with_that_one_alone() -> None:
+    gate = Gate(public_keys={"old": OLD_ED.public_key(), "new": ED.public_key()})
+    assert gate.verify(named(ED, "new"), NOW)[0].sub == "ana"
+    assert why(named(ED, "old"), gate) == "its signature fits no key of this server"
+    assert gate.verify(token(ED, "EdDSA"), NOW)[0].sub == "ana"
+
+
+@pytest.mark.parametrize("name", ["unknown", "", "rsa"])
+def test_a_name_that_is_not_ours_or_of_another_kind_of_key_is_nothing_to_go_by(name: str) -> None:
+    gate = Gate(public_keys={"ed": ED.public_key(), "rsa": RSA.public_key()})
+    assert gate.verify(named(ED, name), NOW)[0].sub == "ana"
+
+
+def test_a_public_key_is_no_secret_by_its_name() -> None:
+    gate = Gate(secret=SECRET, public_keys={"ed": ED.public_key()})
+    pem = ED.public_key().public_bytes(*PEM)
+    header, claims = {"alg": "HS256", "kid": "ed"}, {"sub": "ana", "role": "agent", "aud": "signalbox", "exp": 2**33}
+    import hashlib
+    import hmac
+
+    unsigned = handmade(header, claims).rpartition(".")[0]
+    signature = (
+        base64.urlsafe_b64encode(hmac.new(pem, unsigned.encode(), hashlib.sha256).digest()).rstrip(b"=").decode()
+    )
+    assert why(f"{unsigned}.{signature}", gate) == "its signature fits no key of this server"
+
+
+def test_a_token_says_when_it_was_made_or_does_not() -> None:
+    assert GATE.issued_at(token(iat=NOW // 1000)) == NOW
+    assert GATE.issued_at(token(iat=NOW / 1000 + 0.5)) == NOW + 500
+    for made in (None, "soon", True, -1):
+        assert (
+            GATE.issued_at(token(iat=made) if made is not True else handmade({"alg": "HS256"}, {"iat": True})) is None
+        )
+    assert GATE.issued_at("no token") is None

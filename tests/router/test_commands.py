@@ -46,7 +46,7 @@ def served(put: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[Con
     """What a server was started with; it ends at once, with code 0."""
     seen: list[tuple[Config, Gate]] = []
 
-    async def serve(config: Config, gate: Gate, webhook_secret: bytes | None) -> int:
+    async def serve(config: Config, gate: Gate, *rest: Any) -> int:
         seen.append((config, gate))
         return 0
 
@@ -102,6 +102,26 @@ def test_dev_is_refused_on_an_address_from_the_environment_too(
     assert served == []
 
 
+def test_the_keys_can_be_read_again_from_where_they_came(
+    put: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: list[Any] = []
+
+    async def serve(config: Config, gate: Gate, webhook_secret: bytes | None, read_gate: Any) -> int:
+        readers.append(read_gate)
+        return 0
+
+    put("router.server", serve=serve)
+    monkeypatch.setattr("router.logs.configure", lambda settings: None)
+    file = tmp_path / "secret"
+    file.write_text(SECRET)
+    monkeypatch.setenv("SIGNALBOX_SECRET_FILE", str(file))
+    assert main(["serve"]) == 0
+    file.write_text("n" * 32)
+    issued = Gate(secret=b"n" * 32).issue("agent", "ana", now_ms=NOW, ttl_ms=1)
+    assert readers[0]().verify(issued, NOW)[0] == Principal("agent", "ana")
+
+
 def test_dev_prints_tokens_to_standard_error_and_serves_the_demonstration(served: Any, capsys: Any) -> None:
     assert main(["serve", "--dev"]) == 0
     [(config, gate)] = served
@@ -150,7 +170,7 @@ def test_doubts_are_logged_and_do_not_keep_the_server_from_starting(
 def test_a_server_that_cannot_run_says_why_and_ends_with_1(
     served: Any, put: Any, problem: Exception, reason: str, capsys: Any
 ) -> None:
-    async def serve(config: Config, gate: Gate, webhook_secret: bytes | None) -> int:
+    async def serve(config: Config, gate: Gate, *rest: Any) -> int:
         raise problem
 
     put("router.server", serve=serve)
@@ -159,7 +179,7 @@ def test_a_server_that_cannot_run_says_why_and_ends_with_1(
 
 
 def test_our_own_bugs_are_not_hidden(served: Any, put: Any) -> None:
-    async def serve(config: Config, gate: Gate, webhook_secret: bytes | None) -> int:
+    async def serve(config: Config, gate: Gate, *rest: Any) -> int:
         raise ExceptionGroup("two", [OSError(98, "x"), ValueError("y")])
 
     put("router.server", serve=serve)
@@ -168,7 +188,7 @@ def test_our_own_bugs_are_not_hidden(served: Any, put: Any) -> None:
 
 
 def test_the_servers_exit_code_is_the_commands(served: Any, put: Any) -> None:
-    async def serve(config: Config, gate: Gate, webhook_secret: bytes | None) -> int:
+    async def serve(config: Config, gate: Gate, *rest: Any) -> int:
         return 7
 
     put("router.server", serve=serve)

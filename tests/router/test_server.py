@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import trustme
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -35,18 +38,20 @@ ROOT = Path(__file__).parents[2]
 class Server:
     """A process, and what it said."""
 
-    def __init__(self, *arguments: str, secret: str | None = SECRET) -> None:
+    def __init__(self, *arguments: str, secret: str | None = SECRET, secret_file: Path | None = None) -> None:
         environ = {key: value for key, value in os.environ.items() if not key.startswith("SIGNALBOX_")}
         environ |= {"SIGNALBOX_SECRET": secret} if secret else {}
+        environ |= {"SIGNALBOX_SECRET_FILE": str(secret_file)} if secret_file else {}
         command = [sys.executable, "-m", "router.cli", "serve", *arguments]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=pipe, stderr=pipe, text=True)
         self.port = 0
+        self.scheme = "ws"
         self._sockets = ExitStack()
 
     @property
     def url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}/v1"
+        return f"{self.scheme}://127.0.0.1:{self.port}/v1"
 
     def ready(self) -> Server:
         """Wait for the line that says so."""
@@ -54,7 +59,9 @@ class Server:
         line = self.process.stdout.readline()
         if not line:
             raise AssertionError(f"the server did not start: {self.end()}")
-        assert line.startswith("signalbox ready on ws://127.0.0.1:"), line
+        found = re.match(r"signalbox ready on (wss?)://127\.0\.0\.1:", line)
+        assert found is not None, line
+        self.scheme = found[1]
         assert line.endswith("/v1\n")
         self.port = int(line.rpartition(":")[2].removesuffix("/v1\n"))
         return self
@@ -83,8 +90,8 @@ class Server:
         connection.close()
         return response.status, body
 
-    def client(self, role: str, sub: str, **params: Any) -> Client:
-        return Client(self._sockets.enter_context(connect(self.url)), role, sub, params)
+    def client(self, role: str, sub: str, secret: str = SECRET, **params: Any) -> Client:
+        return Client(self._sockets.enter_context(connect(self.url)), role, sub, params, secret)
 
     def kill(self) -> None:
         self.process.kill()
@@ -95,11 +102,11 @@ class Server:
 class Client:
     """A real socket with an open session."""
 
-    def __init__(self, socket: ClientConnection, role: Any, sub: str, params: dict[str, Any]) -> None:
+    def __init__(self, socket: ClientConnection, role: Any, sub: str, params: dict[str, Any], secret: str) -> None:
         self.socket = socket
         self.heard: list[dict[str, Any]] = []
         self._ids = 0
-        token = Gate(secret=SECRET.encode()).issue(role, sub, now_ms=0, ttl_ms=10**13)
+        token = Gate(secret=secret.encode()).issue(role, sub, now_ms=0, ttl_ms=10**13)
         self.opened = self.say("session.open", token=token, **params)
 
     def ask(self, method: str, **params: Any) -> int:
@@ -295,3 +302,60 @@ def test_of_two_servers_on_one_store_the_older_stops_instead_of_writing_over_the
     assert (code, "Traceback" in error) == (1, False)
     assert error.splitlines()[-1].startswith("signalbox: ")
     assert nia.say("conversation.start", service="support", text="Hello")["continued"] is False
+
+
+# ---------------------------------------------------------------- keys and certificates that change
+
+
+def test_keys_are_read_again_on_a_hangup_and_sessions_without_one_end(start: Start, tmp_path: Path) -> None:
+    old, new = SECRET, "the new secret of the tests, 32 bytes"
+    file = tmp_path / "secrets"
+    file.write_text(f"{old}\n")
+    server = start(secret=None, secret_file=file).ready()
+    ana = server.client("agent", "ana")
+    file.write_text(f"{new}\n{old}\n")
+    server.signal(signal.SIGHUP)
+    server.wait_for("reloaded")
+    fresh = server.client("agent", "ana", secret=new)
+    for client in (ana, fresh):
+        assert client.say("agent.list")
+    file.write_text("short\n")
+    server.signal(signal.SIGHUP)
+    server.wait_for("cannot reload")
+    assert ana.say("agent.list")
+    file.write_text(f"{new}\n")
+    server.signal(signal.SIGHUP)
+    assert ana.rest() == 4001
+    assert fresh.say("agent.list")
+
+
+def test_it_speaks_tls_if_it_has_a_certificate_and_takes_a_new_one_on_a_hangup(start: Start, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    file = tmp_path / "whole.pem"
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+
+    def issue(name: str) -> None:
+        authority.issue_cert(name).private_key_and_cert_chain_pem.write_to_path(str(file))
+
+    def opens(name: str) -> bool:
+        with connect(server.url, ssl=context, server_hostname=name) as client:
+            client.send(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "agent.list"}))
+            return "unauthenticated" in str(client.recv(timeout=PATIENCE_S))
+
+    issue("one.test")
+    server = start("--tls-certificate", str(file)).ready()
+    assert server.url.startswith("wss://")
+    assert opens("one.test")
+    issue("two.test")
+    server.signal(signal.SIGHUP)
+    server.wait_for("reloaded")
+    assert opens("two.test")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        opens("one.test")
+
+
+def test_a_certificate_that_cannot_be_used_is_told(start: Start) -> None:
+    code, error = start("--tls-certificate", "/nowhere.pem").end()
+    assert code == 2
+    assert error.splitlines()[-1] == "tls: the certificate or its key cannot be used: No such file or directory"

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from router.config import ConfigError
-from router.keys import SECRET_BYTES_MIN, algorithm_of, read_public_key, read_secret
+from router.keys import SECRET_BYTES_MIN, algorithm_of, read_public_key, read_public_keys, read_secret, read_secrets
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 ED = ed25519.Ed25519PrivateKey.generate()
@@ -65,3 +65,27 @@ def test_other_keys_are_refused(tmp_path: Path) -> None:
             read_public_key(str(path))
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         read_public_key(str(tmp_path / "none"))
+
+
+def test_there_may_be_several_secrets_and_the_first_signs(tmp_path: Path) -> None:
+    file = tmp_path / "secrets"
+    new, old = b"n" * 32, b"old " * 8
+    file.write_bytes(new + b"\r\n\n" + old + b"\n")
+    assert read_secrets({"SIGNALBOX_SECRET_FILE": str(file)}) == (new, old)
+    assert read_secret({"SIGNALBOX_SECRET_FILE": str(file)}) == new
+    assert read_secrets({"SIGNALBOX_SECRET": f"{new.decode()}\n{old.decode()}"}) == (new, old)
+    assert read_secrets({}) == ()
+
+
+def test_each_of_several_secrets_must_be_fit(tmp_path: Path) -> None:
+    assert complaint({"SIGNALBOX_SECRET": "n" * 32 + "\nshort"}).endswith("expected at least 32 bytes, found 5")
+    assert complaint({"SIGNALBOX_SECRET": "\n\n"}).endswith("expected at least 32 bytes, found 0")
+
+
+def test_public_keys_are_called_as_their_files(tmp_path: Path) -> None:
+    paths = [tmp_path / "2026-11.pem", tmp_path / "old.public.pem"]
+    for path, key in zip(paths, (ED, RSA), strict=True):
+        path.write_bytes(key.public_key().public_bytes(*PEM))
+    assert list(read_public_keys([str(path) for path in paths])) == ["2026-11", "old.public"]
+    with pytest.raises(ConfigError, match="another file is called old"):
+        read_public_keys([str(paths[1]), str(paths[1])])

@@ -39,6 +39,7 @@ NEEDS: dict[str, Relation] = {
     "conversation.grab": "member",
     "conversation.explain": "see",
     "conversation.presence": "see",
+    "conversation.read": "crew",
     "conference.start": "crew",
     "message.send": "crew",
     "message.comment": "see",
@@ -167,6 +168,7 @@ LACKING: dict[Need, dict[str, Outcome]] = {
 EXCEPTIONS: dict[tuple[str, str], Outcome] = {
     ("conversation.join", "backend"): "forbidden",
     ("conversation.leave", "backend"): "not_in_crew",
+    ("conversation.read", "backend"): "not_in_crew",
     ("conversation.decline", "crew"): "not_in_crew",
     ("conversation.decline", "guest"): "not_in_crew",
 }

@@ -111,8 +111,9 @@ class AssignedActor(TimelineActor):
             self._note(turn, "grabbed", by, agent=message.agent, service=message.service)
             by, common["origin"] = SYSTEM, None
         self._note(turn, "assigned", by, anyway=anyway, reason=message.reason, **common)
-        notice = ConversationAssigned(summary(self._house, record, turn.now), message.reason)
-        turn.effects.append(Tell((f"agent:{message.agent}",), notice))
+        address = f"agent:{message.agent}"
+        shown = summary(self._house, record, turn.now, reader=address)
+        turn.effects.append(Tell((address,), ConversationAssigned(shown, message.reason)))
 
     # ------------------------------------------------------------ offers
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors import deadlines, templates, webhook
+from actors import deadlines, reading, templates, webhook
 from actors.house import check_text
 from actors.life import LivingActor
 from actors.messages import (
@@ -23,6 +23,7 @@ from actors.messages import (
     Reconfigured,
     Refill,
     Said,
+    Seen,
     SwitchOff,
     Taken,
 )
@@ -67,6 +68,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "message.comment": frozenset({"open", "snoozed", "closed"}),
     "message.react": frozenset({"open", "snoozed", "closed"}),
     "conference.start": frozenset({"open", "snoozed"}),
+    "conversation.read": frozenset({"open", "snoozed", "closed"}),
 }
 
 
@@ -94,6 +96,8 @@ class ConversationActor(LivingActor):
                 self._assignee_lost(message.agent, turn)
             case Reconfigured():
                 self._reconfigured(turn)
+            case Seen():
+                reading.seen(self.record, message.reader, message.seq, message.counted, turn.now)
             case _:
                 raise AssertionError(f"a conversation cannot take {message}")
 

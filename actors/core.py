@@ -20,7 +20,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct
 
-from actors import keys, requests
+from actors import keys, reading, requests
 from actors.agent import AgentActor
 from actors.channel import ChannelActor
 from actors.contact import ContactActor
@@ -370,6 +370,7 @@ class Core:
                 begin()
             turn.run()
             look_again(self.house, turn)
+            reading.settle(self.house, turn)
             for actor in tuple(turn.before):
                 actor.settle(turn)
             if result is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from actors import reading
 from actors.agent_watch import AgentWatches
 from actors.effects import Tell
 from actors.explain import Decisions
@@ -72,6 +73,7 @@ class House:
         """A conversation that begins to exist in this turn."""
         record = actor.record
         contact = self.contacts.get(record.contact or "")
+        reading.begin(record)
         self.conversations[record.id] = actor
         turn.spawned(actor)
         turn.undo.append(lambda: self.conversations.pop(record.id))
@@ -99,6 +101,8 @@ class House:
         if record.id in self.presences:
             audience = tuple(dict.fromkeys((*audience, *openers(self, record))))
         record.last_seq = self.seq
+        if kind == "message":
+            reading.wrote(record, entry, turn.now, mail=self.settings.mail is not None)
         turn.effects.append(EntryRecord(entry=entry, audience=audience))
         if audience:
             turn.effects.append(Tell(audience, ConversationEntry(entry)))

@@ -5,6 +5,7 @@ open (assigned or waiting) -> snoozed -> open -> closed -> (reopened) open
 
 from __future__ import annotations
 
+from actors import reading
 from actors.handover import HandedActor
 from actors.messages import Begin, Handover, Said, Take
 from actors.system import Turn
@@ -69,6 +70,7 @@ class LivingActor(HandedActor):
         record.managers_added = False
         self._stop_clock()
         self._note(turn, "closed", by, reason=reason)
+        reading.close(record)
 
     def _reopen(self, by: By, turn: Turn) -> None:
         record = self.record

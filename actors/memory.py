@@ -16,10 +16,12 @@ from actors.contact import LIVE, ContactActor
 from actors.conversation import ConversationActor
 from actors.effects import Asked, Input, Opened
 from actors.house import House
+from actors.reading import mark_of
 from actors.system import Actor
 from actors.views import wanted_of
 from actors.watch import COALESCE_MS
 from protocol.ids import Principal
+from protocol.members import ConversationRead
 from protocol.records import (
     ClosedIn,
     ClosedOf,
@@ -31,6 +33,8 @@ from protocol.records import (
     DeliveryOf,
     KeyOf,
     KeyRecord,
+    MessagesCounted,
+    MessagesUpTo,
     Question,
     Timeline,
 )
@@ -125,13 +129,14 @@ class Memory:
                     yield from self._contact(contact)
                     yield from self._closed_of(contact, params.channel, params.service, params.agent)
             case ConnectorDelivered():
-                channels = self._house.channels.values()
-                if not any(params.entry in channel.pending for channel in channels):
-                    yield DeliveryOf(params.entry)
+                yield from self._delivered(params)
             case ConversationList():
                 yield from closed_questions(self._house, params, principal)
             case ContactName() | ContactUpdate():
                 yield from self._contact(params.contact)
+            case ConversationRead():
+                yield from self._conversation(params.conversation)
+                yield from self._counted(params.conversation, params.seq, principal.address)
             case MessageReact() | MessageSend():
                 yield from self._conversation(params.conversation)
                 seq = params.to if isinstance(params, MessageReact) else params.reply_to
@@ -148,6 +153,29 @@ class Memory:
             yield ConversationById(conversation)
         elif actor.record.contact is not None:
             yield from self._contact(actor.record.contact)
+
+    def _delivered(self, params: ConnectorDelivered) -> Iterator[Question]:
+        """What went out, if it is not at hand; if it was read, how much that is."""
+        held = (channel.pending.get(params.entry) for channel in self._house.channels.values())
+        pending = next((found for found in held if found is not None), None)
+        if pending is None:
+            yield DeliveryOf(params.entry)
+        known = self._answers.get(DeliveryOf(params.entry)) if pending is None else pending[0]
+        if known is not None and params.status == "read":
+            yield from self._conversation(known.conversation)
+            yield from self._counted(known.conversation, params.entry, None)
+
+    def _counted(self, conversation: str, seq: int, reader: str | None) -> Iterator[Question]:
+        """How many messages there are up to a seq. Up to the end that is known, and stays true of this seq."""
+        actor = self._house.conversations.get(conversation)
+        if actor is None:
+            return
+        record, question = actor.record, MessagesUpTo(conversation, seq)
+        mark = None if reader is None else mark_of(record, reader)
+        if seq >= record.last_seq:
+            self._answers[question] = MessagesCounted(record.messages)
+        elif mark is None or seq > mark.seq:
+            yield question
 
     def _contact(self, contact: str) -> Iterator[Question]:
         if contact not in self._house.contacts:

@@ -7,7 +7,7 @@ from msgspec import Struct
 from protocol.ids import Principal
 from protocol.objects import By, Entry, Origin, Rule
 from protocol.params import Params
-from protocol.records import DeliveryRecord
+from protocol.records import DeliveryRecord, MessagesCounted
 from protocol.requests import (
     ConnectorDelivered,
     ConnectorReceive,
@@ -102,6 +102,14 @@ class AssigneeLost(Struct, frozen=True):
 
 class Reconfigured(Struct, frozen=True):
     """Your service has other settings now."""
+
+
+class Seen(Struct, frozen=True):
+    """A reader of yours has read up to this seq; ``counted``: the messages up to there, if not up to the end."""
+
+    reader: str
+    seq: int
+    counted: MessagesCounted | None
 
 
 # ---------------------------------------------------------------- to an agent

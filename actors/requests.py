@@ -19,7 +19,8 @@ from actors.deadlines import Rules
 from actors.explain import explain
 from actors.house import House
 from actors.memory import closed_questions, entry_question
-from actors.messages import Delete, Delivered, Do, PutAgent, PutService, Receive, Start, Switch, Update
+from actors.messages import Delete, Delivered, Do, PutAgent, PutService, Receive, Seen, Start, Switch, Update
+from actors.reading import unread
 from actors.service import ServiceActor
 from actors.summary import summary
 from actors.system import Turn
@@ -27,6 +28,7 @@ from actors.templates import TemplateActor
 from protocol.codec import Call
 from protocol.errors import bad_params, refused
 from protocol.ids import Principal, contact_id, is_printable
+from protocol.members import ConversationRead, Unread
 from protocol.objects import OUTSIDE_TYPES
 from protocol.params import Nothing
 from protocol.records import (
@@ -34,6 +36,7 @@ from protocol.records import (
     ContactRecord,
     ConversationRecord,
     DeliveryOf,
+    MessagesUpTo,
     ServiceRecord,
     TemplateRecord,
     Timeline,
@@ -132,6 +135,11 @@ def begin(core: Core, call: Call, principal: Principal, turn: Turn) -> None:
             _about_conversation(house, call, principal, turn)
         case ConversationWatch() | WatchName() | AgentWatch():
             watching.begin(house, params, principal, turn)
+        case ConversationRead():
+            counted = core.memory.answer(MessagesUpTo(params.conversation, params.seq))
+            _about_conversation(house, call, principal, turn, Seen(principal.address, params.seq, counted))
+            if principal.role == "backend":
+                raise refused("not_in_crew", "only who is in a conversation reads it")
         case MessageReact() | MessageSend():
             _about_conversation(house, call, principal, turn)  # first: whether it may be seen at all
             _check_entry(core, params, principal)
@@ -139,7 +147,10 @@ def begin(core: Core, call: Call, principal: Principal, turn: Turn) -> None:
             _about_conversation(house, call, principal, turn)
 
 
-def _about_conversation(house: House, call: Call, principal: Principal, turn: Turn) -> None:
+def _about_conversation(
+    house: House, call: Call, principal: Principal, turn: Turn, message: Struct | None = None
+) -> None:
+    """Hand the request to its conversation, as it is or as this message."""
     actor = house.conversations.get(call.params.conversation)
     if actor is None:
         raise refused("not_found")
@@ -149,7 +160,7 @@ def _about_conversation(house: House, call: Call, principal: Principal, turn: Tu
     if isinstance(call.params, ConversationPresence):
         watching.present(house, call.params, principal, turn)
     elif call.method not in ("conversation.get", "conversation.explain"):
-        turn.send(actor, Do(call.params, principal, call.method))
+        turn.send(actor, message or Do(call.params, principal, call.method))
 
 
 def _check_entry(core: Core, params: MessageReact | MessageSend, principal: Principal) -> None:
@@ -206,12 +217,22 @@ def _delivered(core: Core, params: ConnectorDelivered, principal: Principal, tur
         channel = house.channel(name)
         if params.entry in channel.pending:
             turn.send(channel, Delivered(params))
+            _read_outside(core, params, channel.pending[params.entry][0].conversation, turn)
             return
     known = core.memory.answer(DeliveryOf(params.entry))
     if known is None or known.channel not in principal.channels:
         raise refused("not_found", "no message with that entry went out through your channels")
     channel = house.channel(known.channel)
     turn.send(channel, Delivered(params, known))
+    _read_outside(core, params, known.conversation, turn)
+
+
+def _read_outside(core: Core, params: ConnectorDelivered, conversation: str, turn: Turn) -> None:
+    """The contact has read up to this message, if the connector says so."""
+    actor = core.house.conversations.get(conversation)
+    if params.status == "read" and actor is not None and actor.record.contact is not None:
+        counted = core.memory.answer(MessagesUpTo(conversation, params.entry))
+        turn.send(actor, Seen(f"contact:{actor.record.contact}", params.entry, counted))
 
 
 def _start(core: Core, params: ConversationStart, principal: Principal, turn: Turn) -> None:
@@ -337,7 +358,10 @@ def result(core: Core, call: Call, principal: Principal, turn: Turn) -> Any:
             return OneEntry(turn.answer)
         case ConversationMove():
             moved, stub = (house.conversations[name].record for name in (params.conversation, turn.about))
-            return ConversationMoved(summary(house, moved, turn.now), summary(house, stub, turn.now))
+            reader = principal.address
+            return ConversationMoved(summary(house, moved, turn.now, reader=reader), summary(house, stub, turn.now))
+        case ConversationRead():
+            return Unread(unread(house.conversations[params.conversation].record, principal.address) or 0)
         case ConversationPresence() | ConversationWatch() | WatchName() | AgentWatch():
             return turn.answer
         case ConnectorReceive():
@@ -347,14 +371,16 @@ def result(core: Core, call: Call, principal: Principal, turn: Turn) -> Any:
             name, continued = turn.about
             outside = principal.role == "contact"
             record = house.conversations[name].record
-            return ConversationStarted(summary(house, record, turn.now, outside=outside), continued)
+            shown = summary(house, record, turn.now, outside=outside, reader=principal.address)
+            return ConversationStarted(shown, continued)
         case _ if call.method == "conversation.explain":
             return explain(house, house.conversations[params.conversation].record)
         case _ if call.method == "conference.start":
             return ConferenceStarted(turn.answer, turn.answer.url)
         case _ if call.method in NEEDS:
             record = house.conversations[params.conversation].record
-            return OneConversation(summary(house, record, turn.now, outside=principal.role == "contact"))
+            outside = principal.role == "contact"
+            return OneConversation(summary(house, record, turn.now, outside=outside, reader=principal.address))
     return _settings(house, call, principal, turn)
 
 
@@ -392,7 +418,7 @@ def _settings(house: House, call: Call, principal: Principal, turn: Turn) -> Any
 def _page(house: House, params: ConversationGet, principal: Principal, now: int) -> Page | ConversationPage:
     outside = principal.role == "contact"
     record = house.conversations[params.conversation].record
-    page = ConversationPage(summary(house, record, now, outside=outside), (), False)
+    page = ConversationPage(summary(house, record, now, outside=outside, reader=principal.address), (), False)
     if params.limit == 0:
         return page
     types = OUTSIDE_TYPES if outside else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from actors.reading import unread
 from protocol.objects import ContactBrief, Conversation
 from protocol.records import ConversationRecord
 from protocol.times import Moment, moment
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from actors.house import House
 
 
-def summary(house: House, record: ConversationRecord, now: int, *, outside: bool = False) -> Conversation:
-    """The summary at ``now`` (tick), for the house or for somebody ``outside``."""
-    return _outside(house, record, now) if outside else _inside(house, record, now)
+def summary(
+    house: House, record: ConversationRecord, now: int, *, outside: bool = False, reader: str | None = None
+) -> Conversation:
+    """The summary at ``now`` (tick), for the house or for somebody ``outside``; ``reader``: the address it is for."""
+    return (_outside if outside else _inside)(house, record, now, reader)
 
 
 def needs(record: ConversationRecord) -> Literal["rep", "reply"] | None:
@@ -28,7 +31,7 @@ def needs(record: ConversationRecord) -> Literal["rep", "reply"] | None:
     return "reply" if record.crew else "rep"
 
 
-def _inside(house: House, record: ConversationRecord, now: int) -> Conversation:
+def _inside(house: House, record: ConversationRecord, now: int, reader: str | None) -> Conversation:
     contact = _contact(house, record)
     service = house.services.get(record.service or "")
     tags = list(record.tags)
@@ -64,11 +67,12 @@ def _inside(house: House, record: ConversationRecord, now: int) -> Conversation:
         last_contact_message_at=moment(record.last_contact_message_at),
         last_agent_message_at=moment(record.last_agent_message_at),
         duration_s=_duration_s(record, now),
+        unread=unread(record, reader),
         last_seq=record.last_seq,
     )
 
 
-def _outside(house: House, record: ConversationRecord, now: int) -> Conversation:
+def _outside(house: House, record: ConversationRecord, now: int, reader: str | None) -> Conversation:
     service = house.services.get(record.service or "")
     return Conversation(
         id=record.id,
@@ -86,6 +90,7 @@ def _outside(house: House, record: ConversationRecord, now: int) -> Conversation
         last_contact_message_at=moment(record.last_contact_message_at),
         last_agent_message_at=moment(record.last_agent_message_at),
         duration_s=_duration_s(record, now),
+        unread=unread(record, reader),
         last_seq=record.last_seq,
     )
 

@@ -291,7 +291,8 @@ class Views:
         return (record for record in records if _key(params, record) > cursor)
 
     def _item(self, record: ConversationRecord, principal: Principal, now: int) -> Conversation:
-        return summary(self._house, record, now, outside=principal.role == "contact")
+        outside = principal.role == "contact"
+        return summary(self._house, record, now, outside=outside, reader=principal.address)
 
 
 def wanted_of(params: Filters) -> set[str]:

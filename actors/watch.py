@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actors import reading
 from actors.access import may_see
 from actors.effects import Tell
 from actors.messages import Due
@@ -116,7 +117,7 @@ class WatchActor(Actor):
     def _item(self, record: ConversationRecord, now: int) -> Conversation:
         """The summary; of what may no longer be seen only that it was there."""
         if may_see(self._house, record, self.principal):
-            return summary(self._house, record, now)
+            return summary(self._house, record, now, reader=self.principal.address)
         return Conversation(id=record.id, created_at=Moment(record.created_at))
 
     def _holds_now(self, record: ConversationRecord) -> bool:
@@ -213,7 +214,10 @@ class Watches:
         crew = {*record.crew, *(() if before is None else before.crew)}
         topics = ["*", *(f"service:{name}" for name in services), *(f"agent:{name}" for name in crew)]
         concerned = {number: watch for topic in topics for number, watch in self._of.get(topic, {}).items()}
+        readers = reading.changed(before, record)
         for _, watch in sorted(concerned.items()):
+            if readers is not None and watch.principal.address not in readers:
+                continue
             if watch.noticed(old, before, record) and not watch.timer.armed:
                 self._house.wheel.arm(watch.timer, now + COALESCE_MS)
 

@@ -27,7 +27,7 @@ class ReadMark(Struct, frozen=True, array_like=True):
 
     who: str  # an address: ``agent:ana``
     count: int  # messages seen
-    seq: int  # the last entry seen
+    seq: int  # the last entry that is known to be seen; 0 = none, though messages before one came may count
     since: int | None = None  # when the oldest unread message came
     unmailed: int | None = None  # when the oldest unread one came that was not mailed
 
@@ -81,9 +81,9 @@ class ConversationRecord(Struct, kw_only=True):
     link: str | None = None  # while ``by_link``: whoever presents it comes in
     picture: str | None = None  # a file's id
     messages: int = 0  # how many there are
-    answered: int = 0  # how many there were at the last agent's message
-    read: tuple[ReadMark, ...] = ()  # what each reader has seen
-    unmailed_since: int | None = None  # the earliest of the marks'
+    answered: int = 0  # how many there were at the last agent's message, or when it was closed
+    read: tuple[ReadMark, ...] = ()  # what each reader has seen, by who
+    unmailed_since: int | None = None  # while closed: what somebody is still to be mailed has waited since then
     last_seq: int = 0
 
 
@@ -364,10 +364,17 @@ class ConversationByLink(Struct, frozen=True):
 
 
 class MessagesUpTo(Struct, frozen=True):
-    """Answer: int, how many messages of a conversation have a seq <= ``seq``."""
+    """Answer: MessagesCounted, the messages of a conversation with a seq <= ``seq``."""
 
     conversation: str
     seq: int
+
+
+class MessagesCounted(Struct, frozen=True):
+    """How many messages there are up to somewhere, and when the next one came (tick; None = there is none)."""
+
+    messages: int
+    next_at: int | None = None
 
 
 class FileById(Struct, frozen=True):

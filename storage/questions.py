@@ -27,6 +27,7 @@ from protocol.records import (
     FileById,
     KeyOf,
     MeetingById,
+    MessagesCounted,
     MessagesUpTo,
     Missed,
     Question,
@@ -174,10 +175,11 @@ KINDS: dict[type[Question], Kind] = {
         f"{_CONVERSATION} WHERE c.link = $1", ("text",), lambda q: [(q.link,)], _one(CONVERSATIONS)
     ),
     MessagesUpTo: Kind(
-        "SELECT count(*) FROM entries WHERE conversation = $1 AND seq <= $2 AND type = 'message'",
+        "SELECT count(*), (SELECT at_ms FROM entries WHERE conversation = $1 AND seq > $2 AND type = 'message'"
+        " ORDER BY seq LIMIT 1) AS next_at FROM entries WHERE conversation = $1 AND seq <= $2 AND type = 'message'",
         ("text", "bigint"),
         lambda q: [(q.conversation, q.seq)],
-        lambda q, rows: rows[0][0],
+        lambda q, rows: MessagesCounted(*rows[0]),
     ),
     FileById: Kind(f"{_FILE} WHERE f.id = $1", ("text",), lambda q: [(q.id,)], _one(FILES)),
     MeetingById: Kind(f"{_MEETING} WHERE m.id = $1", ("text",), lambda q: [(q.id,)], _one(MEETINGS)),

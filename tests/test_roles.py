@@ -63,6 +63,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "conversation.move": {"conversation": "{c}", "service": "sales"},
     "conversation.update": {"conversation": "{c}", "name": "Invoice"},
     "conversation.presence": {"conversation": "{c}", "state": "viewing"},
+    "conversation.read": {"conversation": "{c}", "seq": 1},
     "message.send": {"conversation": "{c}", "text": "Hi"},
     "message.comment": {"conversation": "{c}", "text": "Hm"},
     "message.react": {"conversation": "{c}", "to": "{e}", "emoji": "👍"},

@@ -32,6 +32,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "message.react": {"to": 1, "emoji": "👍"},
     "conversation.move": {"service": "sales"},
     "conversation.presence": {"state": "viewing"},
+    "conversation.read": {"seq": 1},
 }
 ABOUT_ONE = sorted(NEEDS)
 

@@ -206,6 +206,7 @@ def everything(world: World) -> dict[str, tuple[str, dict[str, Any]]]:
         "conversation.snooze": ("ana", {"conversation": text, "for": "1h"}),
         "conversation.move": ("ana", {"conversation": text, "service": "texts"}),
         "conversation.presence": ("ana", {"conversation": web, "state": "viewing"}),
+        "conversation.read": ("ana", {"conversation": web, "seq": 1}),
         "conversation.unwatch": ("ana", {"watch": "w1"}),
         "message.send": ("ana", {"conversation": web, "text": "Hi"}),
         "message.comment": ("ana", {"conversation": web, "text": "Hi"}),

@@ -16,6 +16,8 @@ from protocol.records import (
     ConversationById,
     DeliveryOf,
     KeyOf,
+    MessagesCounted,
+    MessagesUpTo,
     Missed,
     Question,
     Timeline,
@@ -209,3 +211,17 @@ def test_sqlite_finds_every_answer_by_an_index_without_sorting(opened: Any, kind
     ]
     tables = [line for line in plan if "json_each" not in line and ("SCAN" in line or "TEMP B-TREE" in line)]
     assert all("USING" in line and "INDEX" in line for line in tables), plan
+
+
+# ---------------------------------------------------------------- counting messages
+
+
+def test_messages_are_counted_up_to_a_seq_and_the_next_one_says_when_it_came(store: Any) -> None:
+    entries = [message(seq) for seq in (1, 4, 7)]
+    others = [message(2, type="comment"), message(5, "c2"), message(6, type="closed")]
+    store.commit(Batch(entries=(*entries, *others)))
+    asked = [MessagesUpTo("c1", seq) for seq in (0, 1, 3, 4, 7, 99)] + [MessagesUpTo("c3", 9)]
+    assert store.read(asked) == [
+        MessagesCounted(0, 1_001), MessagesCounted(1, 1_004), MessagesCounted(1, 1_004), MessagesCounted(2, 1_007),
+        MessagesCounted(3), MessagesCounted(3), MessagesCounted(0),
+    ]  # fmt: skip

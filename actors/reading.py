@@ -1,0 +1,210 @@
+"""What each reader has read of a conversation, and what is left: functions over a record and its marks. [behaviour §8]
+
+Readers are the agents of the crew, the contact, and the members outside. Each has one ``ReadMark`` in the record, in
+the order of their addresses. Only messages by others count: sending one reads everything up to it. Who comes into the
+crew of a service's conversation takes over where the last agent's answer stands; a new member has it all before them.
+
+Cost: a message or a read O(readers), ``unread`` O(log readers).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from actors.system import Turn
+from protocol.objects import Entry
+from protocol.records import ConversationRecord, MessagesCounted, ReadMark
+
+if TYPE_CHECKING:
+    from actors.house import House
+
+_WHO = attrgetter("who")
+
+
+def unread(record: ConversationRecord, reader: str | None) -> int | None:
+    """How many messages by others this address has not read; None for who is no reader."""
+    if reader is None:
+        return None
+    mark = mark_of(record, reader)
+    if mark is None and _is_reader(record, reader):  # came in this very turn
+        mark = _newcomer(record, reader, 0, mail=False)
+    return None if mark is None else record.messages - mark.count
+
+
+def mark_of(record: ConversationRecord, reader: str) -> ReadMark | None:
+    """Where this address stands, or None. O(log readers)."""
+    place = bisect_left(record.read, reader, key=_WHO)
+    found = record.read[place : place + 1]
+    return found[0] if found and found[0].who == reader else None
+
+
+# ---------------------------------------------------------------- what changes the marks
+
+
+def begin(record: ConversationRecord) -> None:
+    """A new conversation: whoever is in it has it all before them."""
+    record.read = tuple(ReadMark(who, 0, 0) for who in _readers(record))
+
+
+def wrote(record: ConversationRecord, entry: Entry, now: int, *, mail: bool) -> None:
+    """A message was put down as ``entry``: its author has read up to it, the others have not.
+
+    With ``mail`` the others wait for a digest of it; not so the contact if it was mailed already, as fallback.
+    """
+    author = "" if entry.by is None else f"{entry.by.kind}:{entry.by.id}"
+    mailed = None if entry.fallback is None else f"contact:{record.contact}"
+    record.messages += 1
+    if author.startswith("agent:"):
+        record.answered = record.messages
+    marks = [
+        mark if mark.who == author else _left_unread(mark, now, due=mail and mark.who != mailed) for mark in record.read
+    ]
+    record.read = tuple(marks)
+    if mark_of(record, author) is not None or _is_reader(record, author):
+        _put(record, ReadMark(author, record.messages, entry.seq))
+
+
+def follow(record: ConversationRecord, old: ConversationRecord | None, now: int, *, mail: bool) -> None:
+    """Crew, contact or members may have changed since ``old``: marks come and go with them. O(1) if they have not."""
+    same = old is not None and record.crew is old.crew and record.members is old.members
+    if same and len(record.read) == _count(record):
+        return
+    marks = {mark.who: mark for mark in record.read}
+    named = _readers(record)
+    if list(marks) == named:
+        return
+    if old is not None and not old.read and record.contact is not None:  # from before there were marks
+        start = {who: ReadMark(who, old.messages, old.last_seq) for who in named}
+        if record.messages > old.messages:
+            start = {who: _left_unread(mark, now, due=mail) for who, mark in start.items()}
+        marks = start | marks
+    record.read = tuple(marks.get(who) or _newcomer(record, who, now, mail=mail) for who in named)
+
+
+def renamed(record: ConversationRecord, old: str, new: str) -> None:
+    """Two readers are the same person from now on: what either has read, both have."""
+    mark, other = mark_of(record, old), mark_of(record, new)
+    if mark is not None:
+        record.read = tuple(found for found in record.read if found is not mark)
+        if other is None or other.count < mark.count:
+            _put(record, ReadMark(new, mark.count, mark.seq, mark.since, mark.unmailed))
+
+
+def seen(record: ConversationRecord, reader: str, seq: int, counted: MessagesCounted | None, now: int) -> None:
+    """A reader has read up to ``seq``, never backwards. ``counted``: the messages up to there, if not up to the end."""
+    mark = mark_of(record, reader)
+    if mark is None:
+        return
+    if seq >= record.last_seq or (counted is not None and counted.messages >= record.messages):
+        if mark.count < record.messages or mark.since is not None:
+            _put(record, ReadMark(reader, record.messages, record.last_seq))
+    elif counted is not None and counted.messages > mark.count:
+        since = now if counted.next_at is None else counted.next_at
+        unmailed = None if mark.unmailed is None else max(mark.unmailed, since)
+        _put(record, ReadMark(reader, counted.messages, seq, since, unmailed))
+
+
+def close(record: ConversationRecord) -> None:
+    """It is closed: for the house the work is done, and so is the reading. Others may still have something to read."""
+    record.answered = record.messages
+    record.read = tuple(
+        ReadMark(mark.who, record.messages, record.last_seq) if _is_agent(mark.who) else mark for mark in record.read
+    )
+
+
+def mailed(record: ConversationRecord, reader: str) -> None:
+    """Everything this reader has not read is in a mail now."""
+    mark = mark_of(record, reader)
+    if mark is not None and mark.unmailed is not None:
+        _put(record, ReadMark(reader, mark.count, mark.seq, mark.since))
+
+
+def settle(house: House, turn: Turn) -> None:
+    """The turn is quiet: in each conversation that it touched the marks follow the readers."""
+    mail = house.settings.mail is not None
+    for actor, old in turn.before.items():
+        record = actor.record
+        if isinstance(record, ConversationRecord):
+            before = old if isinstance(old, ConversationRecord) else None
+            if before is not None and (before.contact, before.members) != (record.contact, record.members):
+                _merge(house, before, record)
+            follow(record, before, turn.now, mail=mail)
+
+
+def _merge(house: House, old: ConversationRecord, record: ConversationRecord) -> None:
+    """Whoever is no member any more under one name may be one under another."""
+    for gone in (old.contact, *old.members):
+        contact = house.contacts.get(gone or "")
+        into = None if contact is None else contact.record.merged_into
+        if into is not None and not _is_reader(record, f"contact:{gone}"):
+            renamed(record, f"contact:{gone}", f"contact:{into}")
+
+
+def changed(before: ConversationRecord | None, record: ConversationRecord) -> set[str] | None:
+    """Who has another count of unread messages, if that is all that has changed; else None."""
+    if before is None or before.read is record.read:
+        return None
+    same = structs.replace(before, read=record.read, unmailed_since=record.unmailed_since)
+    if same != record:
+        return None
+    old, new = ({mark.who: mark.count for mark in marks} for marks in (before.read, record.read))
+    return {who for who, _ in old.items() ^ new.items()}
+
+
+# ---------------------------------------------------------------- who reads
+
+
+def _readers(record: ConversationRecord) -> list[str]:
+    """The addresses of all readers, sorted. Nobody reads a stub."""
+    if record.state == "moved":
+        return []
+    outside = record.members if record.contact is None else (record.contact, *record.members)
+    return sorted({*(f"agent:{agent}" for agent in record.crew), *(f"contact:{contact}" for contact in outside)})
+
+
+def _count(record: ConversationRecord) -> int:
+    """How many readers there are."""
+    if record.state == "moved":
+        return 0
+    return len(record.crew) + len(record.members) + (record.contact is not None)
+
+
+def _is_reader(record: ConversationRecord, who: str) -> bool:
+    kind, _, name = who.partition(":")
+    if record.state == "moved":
+        return False
+    return name in record.crew if kind == "agent" else kind == "contact" and name in (record.contact, *record.members)
+
+
+def _is_agent(who: str) -> bool:
+    return who.startswith("agent:")
+
+
+def _newcomer(record: ConversationRecord, who: str, now: int, *, mail: bool) -> ReadMark:
+    """Where somebody starts who is a reader from now on."""
+    count, since = 0, now
+    if _is_agent(who) and record.service is not None:
+        count, since = record.answered, record.waiting_since or now
+    if count == record.messages:
+        return ReadMark(who, count, record.last_seq)
+    return ReadMark(who, count, 0, since, since if mail else None)
+
+
+def _left_unread(mark: ReadMark, now: int, *, due: bool) -> ReadMark:
+    """One more message by somebody else; ``due``: it is to be mailed."""
+    if mark.since is not None and (mark.unmailed is not None or not due):
+        return mark
+    unmailed = now if due else mark.unmailed
+    return ReadMark(mark.who, mark.count, mark.seq, now if mark.since is None else mark.since, unmailed)
+
+
+def _put(record: ConversationRecord, mark: ReadMark) -> None:
+    """Put a mark into its place, or into that of the same reader's."""
+    marks = record.read
+    place = bisect_left(marks, mark.who, key=_WHO)
+    rest = place + 1 if marks[place : place + 1] and marks[place].who == mark.who else place
+    record.read = (*marks[:place], mark, *marks[rest:])

@@ -113,11 +113,13 @@ class ServiceActor(Actor):
             case Enqueue():
                 self.admit(self._house.conversations[message.conversation].record)
                 self.listeners.moved(turn)
+                self._house.watches.moved(self.record.id, turn.now)
                 turn.later(self, Dispatch(message.conversation, message.prefer, message.again))
             case Dequeue():
                 self.waiting.remove(message.conversation)
                 self.offers.remove(message.conversation)
                 self.listeners.left(self._house.conversations[message.conversation].record, turn)
+                self._house.watches.moved(self.record.id, turn.now)
             case PutService():
                 self._put(message.settings, turn)
             case _:
@@ -169,6 +171,14 @@ class ServiceActor(Actor):
             return None
         order, channel_class = (-record.priority, record.age_since, record.id), record.channel_class or ""
         return 1 + self.waiting.ahead(channel_class, order) + self.offers.ahead(channel_class, order)
+
+    def front(self, limit: int) -> dict[str, int]:
+        """The positions of the first ``limit`` conversations of each class."""
+        found: dict[str, int] = {}
+        for channel_class in self._house.classes:
+            here, there = (queue.front(channel_class, limit) for queue in (self.waiting, self.offers))
+            found.update((order[2], place) for place, order in enumerate(sorted(here + there)[:limit], 1))
+        return found
 
     def on_offer(self) -> list[str]:
         """What is on offer; after ``offer_within`` it stands while the house looks for an agent."""

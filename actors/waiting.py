@@ -71,6 +71,11 @@ class Waiting:
         members = (members for group, members in self._groups.items() if group[0] == channel_class)
         return int(sum(group.bisect_left(order) for group in members))
 
+    def front(self, channel_class: str, limit: int) -> list[Order]:
+        """The first ``limit`` places of a class."""
+        heads = [islice(members, limit) for group, members in self._groups.items() if group[0] == channel_class]
+        return list(islice(merge(*heads), limit))
+
     def in_order(self, limit: int) -> list[str]:
         """The first ``limit`` conversations, over all groups."""
         heads = [islice(members, limit) for members in self._groups.values()]

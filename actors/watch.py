@@ -3,6 +3,10 @@
 A change is noted at once and told at most ``COALESCE_MS`` later, with whatever else came meanwhile: the last state
 always comes. Whether a conversation was in the list is worked out from where it stood before; only lists filtered
 by tag or name remember their members, because those change outside the conversation.
+
+A conversation's position changes with those before it in the queue. Only the first ``FOLLOWED`` of each class in a
+service are followed: whoever stands further back is told when something else about it changes, or when it comes so far.
+So one assignment from a queue of any length costs a watch O(FOLLOWED).
 """
 
 from __future__ import annotations
@@ -31,12 +35,27 @@ if TYPE_CHECKING:
 
 COALESCE_MS = 100
 WATCHES_MAX = 20  # a session
+FOLLOWED = (
+    20  # positions of a class in a service: what one looks at; each may be a notice to each watch every COALESCE_MS
+)
 
 
 class WatchActor(Actor):
     """One watched list of one session. It is forgotten with the session."""
 
-    __slots__ = ("_house", "_members", "_pending", "number", "params", "principal", "record", "session", "timer")
+    __slots__ = (
+        "_fronts",
+        "_house",
+        "_members",
+        "_moved",
+        "_pending",
+        "number",
+        "params",
+        "principal",
+        "record",
+        "session",
+        "timer",
+    )
 
     def __init__(
         self, house: House, number: int, session: int, principal: Principal, params: ConversationWatch
@@ -50,6 +69,8 @@ class WatchActor(Actor):
         self.timer = Timer(self, "watch")
         self._house = house
         self._pending: dict[str, bool] = {}  # conversation -> whether the client has it in the list
+        self._moved: dict[str, None] = {}  # services whose queues have moved since
+        self._fronts: dict[str, dict[str, int]] = {}  # service -> conversation -> the position told last
         remembers = params.tag is not None or params.search is not None
         self._members: set[str] | None = set() if remembers else None
         if remembers:
@@ -69,9 +90,12 @@ class WatchActor(Actor):
         """The time has come to tell."""
         assert isinstance(message, Due)
         pending, self._pending = self._pending, {}
+        moved, self._moved = self._moved, {}
+        fronts, self._fronts = self._fronts, dict(self._fronts)
         members = None if self._members is None else set(self._members)
-        turn.undo.append(lambda: self._take_back(pending, members))
-        for conversation, was in pending.items():
+        turn.undo.append(lambda: self._take_back(pending, moved, fronts, members))
+        elsewhere = {name: True for service in moved for name in self._follow(service)}
+        for conversation, was in {**elsewhere, **pending}.items():
             self._tell(conversation, was, turn)
 
     def noticed(self, old: Place | None, before: ConversationRecord | None, record: ConversationRecord) -> bool:
@@ -92,14 +116,37 @@ class WatchActor(Actor):
         was = self._holds_now(record) if self._members is None else record.id in self._members
         self._pending.setdefault(record.id, was)
 
-    def _take_back(self, pending: dict[str, bool], members: set[str] | None) -> None:
+    def _take_back(
+        self,
+        pending: dict[str, bool],
+        moved: dict[str, None],
+        fronts: dict[str, dict[str, int]],
+        members: set[str] | None,
+    ) -> None:
         """Nobody was told: it is still to be said."""
         self._pending, self._members = {**self._pending, **pending}, members
+        self._moved, self._fronts = {**self._moved, **moved}, fronts
+
+    def moved(self, service: str) -> None:
+        """A queue has moved: positions in it may have changed."""
+        self._moved[service] = None
+
+    def follow(self, service: str) -> dict[str, int]:
+        """The positions that are told from now on if they change; those that were told last."""
+        house, old = self._house, self._fronts.get(service, {})
+        self._fronts[service] = house.services[service].front(FOLLOWED) if service in house.services else {}
+        return old
+
+    def _follow(self, service: str) -> list[str]:
+        """What is in the list and has changed its position among the first of this service."""
+        house, old, new = self._house, self.follow(service), self._fronts[service]
+        changed = [name for name in {**old, **new} if old.get(name) != new.get(name) and name in house.conversations]
+        return [name for name in changed if self._holds_now(house.conversations[name].record)]
 
     def rearm(self, now: int) -> None:
         """The wheel is a new one."""
         self.timer = Timer(self, "watch")
-        if self._pending:
+        if self._pending or self._moved:
             self._house.wheel.arm(self.timer, now + COALESCE_MS)
 
     def _tell(self, conversation: str, was: bool, turn: Turn) -> None:
@@ -154,6 +201,9 @@ class Watches:
         self._numbers += 1
         watch = WatchActor(self._house, self._numbers, session, principal, params)
         self.keep(watch)
+        for service in self._house.services:
+            if self._follows(watch, service):
+                watch.follow(service)
         return watch
 
     def keep(self, watch: WatchActor) -> None:
@@ -220,6 +270,19 @@ class Watches:
                 continue
             if watch.noticed(old, before, record) and not watch.timer.armed:
                 self._house.wheel.arm(watch.timer, now + COALESCE_MS)
+
+    def moved(self, service: str, now: int) -> None:
+        """The queue of a service has moved."""
+        for topic in ("*", f"service:{service}"):
+            for watch in self._of.get(topic, {}).values():
+                if watch.params.service in (None, service):
+                    watch.moved(service)
+                    if not watch.timer.armed:
+                        self._house.wheel.arm(watch.timer, now + COALESCE_MS)
+
+    def _follows(self, watch: WatchActor, service: str) -> bool:
+        topics = {"*", f"service:{service}"}
+        return watch.params.service in (None, service) and not topics.isdisjoint(self._topics(watch))
 
     def _topics(self, watch: WatchActor) -> list[str]:
         principal, params = watch.principal, watch.params

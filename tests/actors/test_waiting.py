@@ -31,6 +31,11 @@ class Oracle(RuleBasedStateMachine):
         self.queue.remove(name)
         self.there.pop(name, None)
 
+    @rule(where=st.sampled_from(CLASSES), limit=st.integers(0, 4))
+    def front(self, where: str, limit: int) -> None:
+        places = sorted(order for group, _, order in self.there.values() if group == where)
+        assert self.queue.front(where, limit) == places[:limit]
+
     @rule(where=st.sampled_from(CLASSES), skills=SKILLS, barred=st.frozensets(NAMES, max_size=6))
     def first(self, where: str, skills: frozenset[str], barred: frozenset[str]) -> None:
         fitting = (

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.watch import COALESCE_MS
+from actors.service import ServiceActor
+from actors.watch import COALESCE_MS, FOLLOWED
 from protocol.notices import ConversationChanged
 from tests.world import World, service, small_world
 
@@ -115,6 +116,121 @@ def test_lists_by_tag_and_name_follow_what_changes_outside_the_conversation(worl
     world.receive("+1", "Hi", service="support", contact={"name": "Kari Nordmann"})
     assert changes(world, "mia") == [(found, False)]
 
+
+# ---------------------------------------------------------------- positions
+
+
+def queue(world: World, count: int, **more: Any) -> list[str]:
+    """So many that wait, in order."""
+    found = []
+    for number in range(count):
+        found.append(world.receive(f"+q{number}", service="queue", **more).id)
+        world.wait(1)
+    return found
+
+
+def places(world: World, who: str) -> dict[str, int | None]:
+    """The positions this watcher has been told of, after a moment."""
+    world.wait(COALESCE_MS)
+    notices = world.told(world.sessions[who], ConversationChanged)
+    world.outgoing.clear()
+    assert len({notice.conversation.id for notice in notices}) == len(notices), "each once"
+    return {notice.conversation.id: notice.conversation.position for notice in notices if not notice.gone}
+
+
+@pytest.fixture
+def waiting() -> World:
+    """Nobody in the service ``queue`` is there."""
+    return small_world(service("queue", "ana bo"), service("other", "bo cy"))
+
+
+@pytest.mark.parametrize("filters", [{}, {"tag": "queue"}, {"service": "queue"}, {"status": "rep_needed"}])
+@pytest.mark.parametrize("who", ["ana", "backend"])
+def test_a_position_that_changes_is_told_like_anything_else(waiting: World, who: str, filters: dict[str, str]) -> None:
+    first, second, third = queue(waiting, 3)
+    watch(waiting, who, **filters)
+    waiting.say("backend", "conversation.close", conversation=first)
+    assert waiting.told(waiting.sessions[who], ConversationChanged) == []
+    assert places(waiting, who) == {second: 1, third: 2}
+    waiting.say("backend", "conversation.update", conversation=third, priority=1)
+    assert places(waiting, who) == {third: 1, second: 2}
+    waiting.wait(60_000)
+    assert waiting.told(waiting.sessions[who], ConversationChanged) == [], "nothing has moved since"
+
+
+def test_positions_are_told_of_what_is_in_the_list_only(waiting: World) -> None:
+    first, second, _ = queue(waiting, 3)
+    waiting.say("ana", "conversation.join", conversation=second)
+    for who, filters in (("ana", {"view": "joined"}), ("bo", {"service": "other"}), ("cy", {})):
+        watch(waiting, who, **filters)
+    waiting.say("backend", "conversation.close", conversation=first)
+    assert {who: places(waiting, who) for who in ("ana", "bo", "cy")} == {"ana": {second: 1}, "bo": {}, "cy": {}}
+
+
+def test_moves_within_a_moment_come_as_one(waiting: World) -> None:
+    first, second, third = queue(waiting, 3)
+    watch(waiting, "ana")
+    for gone in (first, second):
+        waiting.say("backend", "conversation.close", conversation=gone)
+    assert places(waiting, "ana") == {third: 1}
+
+
+def test_of_a_long_queue_only_the_first_are_followed(waiting: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.watch.FOLLOWED", 3)
+    every = queue(waiting, 6)
+    watch(waiting, "ana")
+    waiting.say("backend", "conversation.close", conversation=every[0])
+    assert places(waiting, "ana") == {every[1]: 1, every[2]: 2, every[3]: 3}
+    waiting.say("backend", "conversation.update", conversation=every[5], priority=1)
+    assert places(waiting, "ana") == {every[5]: 1, every[1]: 2, every[2]: 3, every[3]: 4}, "also who falls behind"
+
+
+def test_each_class_has_a_queue_of_its_own(waiting: World) -> None:
+    sms, mail = queue(waiting, 2), queue(waiting, 2, channel="email")
+    watch(waiting, "ana")
+    waiting.say("backend", "conversation.close", conversation=sms[0])
+    assert places(waiting, "ana") == {sms[1]: 1}
+    waiting.say("backend", "conversation.close", conversation=mail[0])
+    assert places(waiting, "ana") == {mail[1]: 1}
+
+
+def test_positions_on_offer_are_followed_too() -> None:
+    world = small_world(service("queue", "ana bo", mode="grab"), online="ana bo")
+    first, second = queue(world, 2)
+    watch(world, "bo")
+    world.say("ana", "conversation.grab", conversation=first)
+    assert places(world, "bo") == {second: 1}
+
+
+def test_a_position_is_told_although_the_store_refused_the_step_that_would_have_told_it(waiting: World) -> None:
+    first, second = queue(waiting, 2)
+    watch(waiting, "ana")
+    waiting.say("backend", "conversation.close", conversation=first)
+    waiting.now += COALESCE_MS
+    waiting.core.undo([waiting.step()], waiting.now)
+    assert places(waiting, "ana") == {second: 1}
+
+
+def test_a_queue_that_moves_costs_nothing_unless_somebody_watches_it(
+    waiting: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+    front = ServiceActor.front
+    monkeypatch.setattr(ServiceActor, "front", lambda self, limit: looked.append(limit) or front(self, limit))
+    watch(waiting, "cy")
+    looked.clear()
+    first, second = queue(waiting, 2)
+    waiting.wait(1_000)
+    assert looked == []
+    watch(waiting, "ana")
+    looked.clear()
+    for gone in (first, second):
+        waiting.say("backend", "conversation.close", conversation=gone)
+    waiting.wait(COALESCE_MS)
+    assert looked == [FOLLOWED], "once for both, and of the first places only"
+
+
+# ---------------------------------------------------------------- whatever happens
 
 CALLS = ["assign", "join", "leave", "close", "snooze", "send", "write", "tag", "transfer", "wait"]
 

@@ -50,12 +50,17 @@ def test_of_oneself_one_hears_once() -> None:
 
 def test_whoever_stops_watching_or_goes_hears_no_more() -> None:
     world = world_of()
-    world.say("backend", "agent.watch")
-    world.say("ana", "agent.watch")
+    world.open("bo")
+    for who in ("backend", "ana"):
+        world.say(who, "agent.watch")
     session = world.sessions["ana"]
+    world.outgoing.clear()
+    switch(world, "bo")
+    assert (heard(world, "backend"), [notice.agent for notice in world.told(session, AgentChanged)]) == (["bo"], ["bo"])
     world.say("backend", "agent.unwatch")
     world.end("ana")
     world.outgoing.clear()
     switch(world, "bo")
+    assert len(world.told("agent:bo", AgentChanged)) == 1, "it has changed"
     assert heard(world, "backend") == []
     assert world.told(session, AgentChanged) == []

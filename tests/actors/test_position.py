@@ -177,9 +177,27 @@ def test_a_position_whose_step_was_taken_back_is_told_again() -> None:
     assert told(world, "pat") == [(2, None), (1, None)]
 
 
+def hearers(world: World) -> set[tuple[Any, ...]]:
+    """Whoever has been told of a position since."""
+    told = [item for item in world.outgoing if isinstance(getattr(item, "notice", None), QueuePosition)]
+    world.outgoing.clear()
+    return {item.to for item in told if item.notice.position is not None}
+
+
 def test_nobody_else_hears_of_it() -> None:
+    """Not agents, not connectors' contacts, not contacts of another class, not contacts who have gone."""
     world = busy()
-    world.receive("+1")
-    assert {item.to for item in world.outgoing if isinstance(getattr(item, "notice", None), QueuePosition)} == {
-        ("contact:oli",), ("contact:pat",),
-    }  # fmt: skip
+    texted = world.receive("+1", service="support").id
+    world.open("connector:sms")
+    world.open("backend")
+    assert (world.look(texted).queued, world.look(texted).position) == (False, None), "another class, another slot"
+    behind = world.receive("+2", service="support").id
+    assert world.look(behind).position == 1, "it waits, in the queue of its own class"
+    assert hearers(world) == {("contact:oli",), ("contact:pat",)}
+    world.say("ana", "conversation.close", conversation="c000000000001")
+    world.wait(TELL_MS)
+    assert hearers(world) == {("contact:pat",)}, "whoever has gone on the way to an agent waits no longer"
+    world.end("contact:pat")
+    world.say("backend", "conversation.start", contact="vip", service="support", priority=9, text="Hi")
+    world.wait(TELL_MS)
+    assert hearers(world) == set(), "pat is behind somebody, but not there to hear it"

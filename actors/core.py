@@ -102,6 +102,7 @@ class Core:
         house.contacts = {record.id: ContactActor(house, record) for record in snapshot.contacts}
         for record in snapshot.conversations:
             house.conversations[record.id] = ConversationActor(house, record)
+        house.views.closed.load(snapshot.closed, snapshot.conversations)
         for contact in house.contacts.values():
             house.contact_at.update(dict.fromkeys(contact.record.addresses, contact.record.id))
         for delivery, entry in snapshot.deliveries:

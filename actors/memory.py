@@ -18,13 +18,14 @@ from actors.effects import Asked, Input, Opened
 from actors.house import House
 from actors.reading import mark_of
 from actors.system import Actor
-from actors.views import wanted_of
+from actors.views import looks_at_closed
 from actors.watch import COALESCE_MS
 from protocol.ids import Principal
 from protocol.members import ConversationRead
 from protocol.records import (
     ClosedIn,
     ClosedOf,
+    ClosedWith,
     ContactByAddress,
     ContactById,
     ContactRecord,
@@ -54,15 +55,17 @@ CLOSED_LISTED = 1_000  # of the store's, the latest, are looked through for a li
 
 
 def closed_questions(house: House, params: ConversationList, principal: Principal) -> Iterator[Question]:
-    """What must be read from the store before a list with closed conversations can be made."""
-    if "closed" not in wanted_of(params):
+    """What must be read from the store before a list can be made that shows closed conversations, or looks at each."""
+    if not looks_at_closed(params, principal):
         return
     contact = principal.sub if principal.role == "contact" else params.contact
     if contact is not None:
         yield ClosedOf(contact, None, CLOSED_LISTED)
     elif principal.role == "agent":
+        yield ClosedWith(principal.sub, CLOSED_LISTED)
         mine = tuple(house.agents[principal.sub].services)
-        yield ClosedIn(mine if params.service is None else (params.service,), CLOSED_LISTED)
+        if params.view == "all":
+            yield ClosedIn(mine if params.service is None else (params.service,), CLOSED_LISTED)
     else:
         yield ClosedIn(None if params.service is None else (params.service,), CLOSED_LISTED)
 
@@ -131,7 +134,7 @@ class Memory:
             case ConnectorDelivered():
                 yield from self._delivered(params)
             case ConversationList():
-                yield from closed_questions(self._house, params, principal)
+                yield from self._closed_list(params, principal)
             case ContactName() | ContactUpdate():
                 yield from self._contact(params.contact)
             case ConversationRead():
@@ -146,6 +149,15 @@ class Memory:
                 conversation = getattr(params, "conversation", None)
                 if isinstance(conversation, str):
                     yield from self._conversation(conversation)
+
+    def _closed_list(self, params: ConversationList, principal: Principal) -> Iterator[Question]:
+        """The closed ones; when they are there, their contacts."""
+        questions = list(closed_questions(self._house, params, principal))
+        yield from questions
+        if all(question in self._answers for question in questions):
+            closed = [record for question in questions for record in self._answers[question]]
+            for contact in self._house.views.needed_contacts(params, principal, closed):
+                yield from self._contact(contact)
 
     def _conversation(self, conversation: str) -> Iterator[Question]:
         actor = self._house.conversations.get(conversation)
@@ -227,6 +239,7 @@ class Memory:
         if record.id in house.conversations:
             return
         house.conversations[record.id] = ConversationActor(house, record)
+        house.views.closed.recalled(record)
         house.views.put(record)
         self._closed[record.id] = house.wheel.now
         contact = house.contacts.get(record.contact or "")
@@ -243,6 +256,7 @@ class Memory:
         for address in record.addresses:
             house.contact_at[address] = record.id
         actor.conversations.update(dict.fromkeys(self._orphans.pop(record.id, ())))
+        self.idle(record.id)  # it may be here for one question
 
     def refresh(self) -> None:
         """Records have been put back: which conversations are closed is found out anew."""

@@ -1,11 +1,12 @@
 """Lists of conversations from indexes: views, filters, counts, pages. [behaviour §6]
 
-Live conversations stand in *cells*, one for each service, channel and (where grabbed ones are hidden) owner; a
-cell keeps the ids of each status sorted. An agent's list is the sum of a few cells: counts are lengths, a page is a
-merge of their ends, so neither looks at more conversations than it shows. Ids sort by birth.
+Live conversations stand in *cells*, one for each service and channel and, where grabbed ones are hidden, another one
+for each owner; a cell keeps the ids of each status sorted. An agent's list is the sum of a few cells: counts are
+lengths, a page is a merge of their ends, so neither looks at more conversations than it shows. Ids sort by birth.
 
 Cost: a page O(cells · log n + limit), counts O(cells · statuses); a change O(log n). Filters by tag, by the contact's
-name and the order by wait look at every conversation of the cells: O(n). Closed ones come from the store.
+name and the order by wait look at every conversation of the cells: O(n). Closed ones come from the store, and are
+counted beside (``closed``).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from msgspec import Struct, structs
 from sortedcontainers import SortedList
 
 from actors.access import may_see
+from actors.closed import EVERYBODY, Closed, seen
 from actors.summary import needs, summary
 from protocol.ids import Principal
 from protocol.objects import Conversation
@@ -39,12 +41,12 @@ class Place(Struct, frozen=True):
 
     service: str | None
     channel: str | None
-    owner: str | None
+    whose: tuple[str | None, ...]  # everybody's; where grabbed ones are hidden, the owner's or nobody's as well
     statuses: frozenset[str]
 
 
 class Cell:
-    """The live conversations of one service, channel and owner, by status."""
+    """The live conversations of one service and channel, of all or of one owner, by status."""
 
     __slots__ = ("_ids",)
 
@@ -68,14 +70,17 @@ class Views:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self.closed = Closed(house)
         self.clear()
 
     def clear(self) -> None:
         """Forget everything; the records are told anew."""
-        self._cells: dict[str | None, dict[tuple[str | None, str | None], Cell]] = {}
+        #: service -> whose -> channel -> its cell
+        self._cells: dict[str | None, dict[str | None, dict[str | None, Cell]]] = {}
         self._crews: dict[str, dict[str, None]] = {}
         self.places: dict[str, Place] = {}
         self._in_crews: dict[str, tuple[str, ...]] = {}
+        self.closed.clear()
 
     # ------------------------------------------------------------ keeping
 
@@ -87,17 +92,20 @@ class Views:
             self._put_in(record.id, new)
             self.places[record.id] = new
         self._put_crew(record)
+        self.closed.put(record)
         return old, new
 
     def forget(self, conversation: str) -> None:
         """A closed conversation leaves memory."""
         self._take_out(conversation, self.places.pop(conversation, None))
+        self.closed.forget(conversation)
 
     def _place(self, record: ConversationRecord) -> Place:
         service = self._house.services.get(record.service or "")
         hidden = service is not None and service.record.settings.mode == "grab"
         statuses = frozenset(self.statuses(record))
-        return Place(record.service, record.channel, record.owner if hidden else None, statuses)
+        whose = (EVERYBODY, record.owner) if hidden else (EVERYBODY,)
+        return Place(record.service, record.channel, whose, statuses)
 
     def statuses(self, record: ConversationRecord) -> Iterator[str]:
         """Every status that holds for a conversation. [behaviour §5]"""
@@ -118,18 +126,21 @@ class Views:
 
     def _put_in(self, conversation: str, place: Place) -> None:
         if EVERY in place.statuses:
-            cells = self._cells.setdefault(place.service, {})
-            cell = cells.setdefault((place.channel, place.owner), Cell())
-            for status in place.statuses:
-                cell.ids(status).add(conversation)
+            for whose in place.whose:
+                cells = self._cells.setdefault(place.service, {}).setdefault(whose, {})
+                cell = cells.setdefault(place.channel, Cell())
+                for status in place.statuses:
+                    cell.ids(status).add(conversation)
 
     def _take_out(self, conversation: str, place: Place | None) -> None:
         if place is not None and EVERY in place.statuses:
-            cell = self._cells[place.service][place.channel, place.owner]
-            for status in place.statuses:
-                cell.ids(status).remove(conversation)
-            if not cell.count(EVERY):
-                del self._cells[place.service][place.channel, place.owner]
+            for whose in place.whose:
+                cells = self._cells[place.service][whose]
+                cell = cells[place.channel]
+                for status in place.statuses:
+                    cell.ids(status).remove(conversation)
+                if not cell.count(EVERY):
+                    del cells[place.channel]
 
     def _put_crew(self, record: ConversationRecord) -> None:
         new = record.crew if record.state in LIVE else ()
@@ -149,29 +160,26 @@ class Views:
     def page(
         self, params: ConversationList, principal: Principal, now: int, closed: Iterable[ConversationRecord]
     ) -> ConversationItems:
-        """One page and the counts under the other filters. ``closed``: what the store has of them, if asked for."""
+        """One page and the counts under the other filters. ``closed``: what the store has of them, if it was asked."""
         if principal.role == "contact" and params.sort == "waiting":
             params = structs.replace(params, sort="oldest")  # how long it has waited is not for contacts
         wanted = wanted_of(params)
         kept = self._kept(params, principal)
-        done = self._closed(params, principal, closed) if "closed" in wanted else []
+        done = self._closed(params, principal, closed) if looks_at_closed(params, principal) else []
         if self._is_plain(params, principal):
             counts, ids = self._plain(params, principal, wanted)
         else:
             counts, ids = self._scanned(params, principal, wanted, kept)
-        counts["closed"] = len(done)
-        if "closed" not in wanted:
-            del counts["closed"]
-        after = islice(self._from_cursor(params, self._ordered(params, principal, ids, done)), params.limit + 1)
-        found = list(after)
+        counts["closed"] = len(done) if is_narrow(params, principal) else self.closed.count(params, principal)
+        shown = self._ordered(params, principal, ids, done if "closed" in wanted else [])
+        found = list(islice(self._from_cursor(params, shown), params.limit + 1))
         items = tuple(self._item(record, principal, now) for record in found[: params.limit])
         cursor = _key(params, found[params.limit - 1]) if len(found) > params.limit else None
         return ConversationItems(items, counts, cursor)
 
     def _is_plain(self, params: ConversationList, principal: Principal) -> bool:
         """Whether cells alone answer it."""
-        filtered = params.tag is not None or params.search is not None or params.contact is not None
-        return params.view == "all" and principal.role != "contact" and not filtered and params.sort != "waiting"
+        return params.view == "all" and params.sort != "waiting" and not is_narrow(params, principal)
 
     def _plain(
         self, params: ConversationList, principal: Principal, wanted: set[str]
@@ -229,12 +237,11 @@ class Views:
         house = self._house
         mine = house.agents[principal.sub].services if principal.role == "agent" else self._cells
         for service in mine if params.service is None else (params.service,) if params.service in mine else ():
-            role = "admin" if principal.role != "agent" else house.services[service or ""].members[principal.sub].role
-            for (channel, owner), cell in self._cells.get(service, {}).items():
-                if params.channels and channel not in params.channels:
-                    continue
-                if role == "admin" or owner in (None, principal.sub):
-                    yield cell
+            cells = self._cells.get(service, {})
+            for whose in seen(house, service, principal):
+                for channel, cell in cells.get(whose, {}).items():
+                    if not params.channels or channel in params.channels:
+                        yield cell
 
     def _outside(self, params: ConversationList, principal: Principal) -> Iterator[str]:
         """An agent's conversations that stand in no cell it sees: of other services, or joined though grabbed."""
@@ -243,12 +250,18 @@ class Views:
         services = self._house.agents[principal.sub].services
         for name in self._crews.get(principal.sub, ()):
             place = self.places[name]
-            service = services.get(place.service or "")
-            seen = service is not None and (
-                place.owner in (None, principal.sub) or service.members[principal.sub].role == "admin"
-            )
-            if not seen and passes_place(params, place):
+            inside = place.service in services and set(place.whose) & set(seen(self._house, place.service, principal))
+            if not inside and passes_place(params, place):
                 yield name
+
+    def needed_contacts(
+        self, params: ConversationList, principal: Principal, closed: Iterable[ConversationRecord]
+    ) -> Iterator[str]:
+        """Whose names and companies a list shows or asks for beside the store's closed conversations."""
+        if params.tag is None and params.search is None:
+            done = self._ordered(params, principal, iter(()), self._closed(params, principal, closed))
+            closed = islice(self._from_cursor(params, done), params.limit) if "closed" in wanted_of(params) else ()
+        return (record.contact for record in closed if record.contact is not None)
 
     def _closed(
         self, params: ConversationList, principal: Principal, closed: Iterable[ConversationRecord]
@@ -256,9 +269,9 @@ class Views:
         """Closed ones from the store, and those in memory that may be newer than it."""
         house, kept = self._house, self._kept(params, principal)
         records = {record.id: record for record in closed}
-        for actor in house.conversations.values():
-            if actor.record.id in records or actor.record.state == "closed":
-                records[actor.record.id] = actor.record
+        for name in (*records, *self.closed.in_memory):
+            if name in house.conversations:
+                records[name] = self._record(name)
         return [record for record in records.values() if record.state == "closed" and kept(record)]
 
     def _kept(self, params: Filters, principal: Principal) -> Kept:
@@ -298,6 +311,17 @@ class Views:
 def wanted_of(params: Filters) -> set[str]:
     """The statuses that a filter asks for; empty = all but closed ones."""
     return {params.status} if isinstance(params.status, str) else set(params.status)
+
+
+def is_narrow(params: Filters, principal: Principal) -> bool:
+    """Whether only a look at each conversation tells if it is in a list, whatever indexes there are."""
+    filtered = params.tag is not None or params.search is not None or params.contact is not None
+    return filtered or principal.role == "contact"
+
+
+def looks_at_closed(params: Filters, principal: Principal) -> bool:
+    """Whether the store's closed conversations are needed for a list: to show them, or to count them one by one."""
+    return "closed" in wanted_of(params) or is_narrow(params, principal)
 
 
 def passes_place(params: Filters, place: Place) -> bool:

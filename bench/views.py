@@ -45,8 +45,8 @@ NOTES = """
 index: Views.page, as the core answers conversation.list. scan: a loop over all records, statuses worked out, nlargest
 by id (sorted for "longest waiting"), 50 summaries. Medians of alternating runs, in CPU time, collector off. An admin
 and a representative see the same in push mode; in grab mode a representative sees what nobody owns and an admin
-everything, and cells are kept by owner (100 of them here), which is what makes an admin's page dear there. "by tag" and
-"longest waiting" go through everything in both contestants. A change is paid for by every request that changes a
+everything: cells are kept by owner there (100 of them here), and once more for all. "by tag" and "longest waiting" go
+through everything in both contestants. A change is paid for by every request that changes a
 status, a filter's field or an owner; the scan pays nothing. Not shown: decoding, encoding and the socket, closed
 conversations (from the store), live lists, memory, the time to load, other spreads of conversations over services,
 channels and owners, other machines. Look at the ratios, not at the digits."""
@@ -136,7 +136,6 @@ def scanned(core: Core, params: ConversationList) -> ConversationItems:
                 counts[status] += 1
             if statuses & wanted:
                 found.append(record)
-    del counts["closed"]
     shown = list(_first(found, params))
     return ConversationItems(tuple(_summaries(core, shown[:PAGE])), counts, _cursor(params, shown))
 

@@ -263,6 +263,16 @@ class Batch(Struct, frozen=True):
         return bool(self.entries or self.records or self.keys)
 
 
+class ClosedCount(Struct, frozen=True):
+    """How many closed conversations there are of a service, channel and owner; of those in whose crew ``agent`` is."""
+
+    agent: str | None  # None = whoever is in the crew
+    service: str | None
+    channel: str | None
+    owner: str | None
+    count: int
+
+
 class Snapshot(Struct, frozen=True, kw_only=True):
     """What start-up needs: everything live. Closed conversations stay in the store until somebody asks."""
 
@@ -276,6 +286,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     mails: tuple[MailRecord, ...] = ()  # pending, by id
     digests: tuple[DigestRecord, ...] = ()  # with ``sent``, by id
     meetings: tuple[MeetingRecord, ...] = ()  # not cancelled and not over when the last entry was written, by id
+    closed: tuple[ClosedCount, ...] = ()  # all that are closed, loaded or not; in no order
     last_seq: int = 0
 
 
@@ -389,6 +400,16 @@ class MeetingById(Struct, frozen=True):
     id: str
 
 
+class ClosedWith(Struct, frozen=True):
+    """Answer: tuple[ConversationRecord, ...], closed ones in whose crew an agent is.
+
+    The latest (greatest last_seq) first, at most ``limit``.
+    """
+
+    agent: str
+    limit: int
+
+
 Question = (
     ConversationById
     | ContactById
@@ -403,4 +424,5 @@ Question = (
     | MessagesUpTo
     | FileById
     | MeetingById
+    | ClosedWith
 )

@@ -3,7 +3,7 @@
 One text serves both stores. It is written for PostgreSQL with numbered parameters, and ``for_sqlite`` changes
 the few words that differ. A kind of question is a line in a table: its SQL, its parameters, and how
 rows become its answer. Each finds its rows by an index that was made for it
-(``migrations/*/0001_first.sql``); only ``Missed`` scans the range that was missed.
+(in ``migrations``); only ``Missed`` scans the range that was missed.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 from protocol.codec import encode_json
 from protocol.objects import Entry
 from protocol.records import (
+    ClosedCount,
     ClosedIn,
     ClosedOf,
+    ClosedWith,
     ContactByAddress,
     ContactById,
     ConversationById,
@@ -61,7 +64,7 @@ Parameters = tuple[Any, ...]
 class Kind:
     """How one kind of question is answered.
 
-    ``select`` has parameters $1… of the PostgreSQL ``types`` and gives rows in ``order`` ("" = at most one row), at
+    ``select`` has parameters $1… of the PostgreSQL ``types`` and gives rows in ``order`` ("" = it does not matter), at
     most as many as the last parameter says if ``limited``. ``parts`` are the parameters of each run of it: one run
     for most questions. ``answer`` gets the rows of all parts, in their order.
     """
@@ -98,11 +101,9 @@ def _one(table: Table) -> Callable[[Any, list[Row]], Any]:
     return lambda question, rows: table.record(rows[0]) if rows else None
 
 
-def _closed(question: ClosedOf | ClosedIn, rows: list[Row]) -> tuple[ConversationRecord, ...]:
-    """Each part came in order and cut to the limit; the parts (services) are merged here."""
-    found = [CONVERSATIONS.record(row) for row in rows]
-    found.sort(key=lambda record: (record.last_seq, record.id), reverse=True)
-    return tuple(found[: question.limit])
+def _closed(question: ClosedOf | ClosedIn | ClosedWith, rows: list[Row]) -> tuple[ConversationRecord, ...]:
+    """Each part came in order and cut to the limit; the parts (services) are merged here, before rows are decoded."""
+    return tuple(map(CONVERSATIONS.record, sorted(rows, key=_AGE, reverse=True)[: question.limit]))
 
 
 def _timeline(question: Timeline, rows: list[Row]) -> tuple[tuple[Entry, ...], bool]:
@@ -125,6 +126,7 @@ _DELIVERY = f"SELECT {DELIVERIES.select_list('d')} FROM deliveries AS d"
 _FILE = f"SELECT {FILES.select_list('f')} FROM files AS f"
 _MEETING = f"SELECT {MEETINGS.select_list('m')} FROM meetings AS m"
 _LATEST = "last_seq DESC, id DESC"
+_AGE = itemgetter(*map(CONVERSATIONS.names.index, ("last_seq", "id")))  # of a conversation's row
 
 KINDS: dict[type[Question], Kind] = {
     ConversationById: Kind(f"{_CONVERSATION} WHERE c.id = $1", ("text",), lambda q: [(q.id,)], _one(CONVERSATIONS)),
@@ -183,6 +185,13 @@ KINDS: dict[type[Question], Kind] = {
     ),
     FileById: Kind(f"{_FILE} WHERE f.id = $1", ("text",), lambda q: [(q.id,)], _one(FILES)),
     MeetingById: Kind(f"{_MEETING} WHERE m.id = $1", ("text",), lambda q: [(q.id,)], _one(MEETINGS)),
+    ClosedWith: Kind(
+        f"{_CONVERSATION} WHERE c.id IN (SELECT conversation FROM closed_crews AS k WHERE k.agent = $1"
+        " ORDER BY k.last_seq DESC, k.conversation DESC LIMIT $2)",
+        ("text", "bigint"),
+        lambda q: [(q.agent, q.limit)],
+        _closed,
+    ),
 }
 _CLOSED_ANYWHERE = Kind(
     f"{_CONVERSATION} WHERE c.state = 'closed'", ("bigint",), lambda q: [(q.limit,)], _closed, _LATEST, limited=True
@@ -218,6 +227,9 @@ LOAD = (
     f"SELECT {MAILS.select_list('m')} FROM mails AS m WHERE status = 'pending' ORDER BY id",
     f"SELECT {DIGESTS.select_list('d')} FROM digests AS d WHERE sent > 0 ORDER BY id",
     f"{_MEETING} WHERE status != 'cancelled' AND ends > {_LAST_AT} ORDER BY id",
+    "SELECT NULL, service, channel, owner, count(*) FROM conversations WHERE state = 'closed'"
+    " GROUP BY service, channel, owner",
+    "SELECT agent, service, channel, owner, count(*) FROM closed_crews GROUP BY agent, service, channel, owner",
     "SELECT coalesce(max(seq), 0) FROM entries",
     "SELECT number FROM commits",
 )
@@ -226,7 +238,7 @@ LOAD = (
 def snapshot_of(found: Sequence[Sequence[Row]]) -> tuple[Snapshot, int]:
     """The snapshot and the number of the last commit, from the rows of each statement of ``LOAD``."""
     services, agents, conversations, contacts, deliveries, templates, webhooks, *others, last_seq, number = found
-    mails, digests, meetings = others
+    mails, digests, meetings, closed, crews = others
     width = len(DELIVERIES.names)
     snapshot = Snapshot(
         services=tuple(map(SERVICES.record, services)),
@@ -239,6 +251,7 @@ def snapshot_of(found: Sequence[Sequence[Row]]) -> tuple[Snapshot, int]:
         mails=tuple(map(MAILS.record, mails)),
         digests=tuple(map(DIGESTS.record, digests)),
         meetings=tuple(map(MEETINGS.record, meetings)),
+        closed=tuple(ClosedCount(*row) for row in (*closed, *crews)),
         last_seq=last_seq[0][0],
     )
     return snapshot, number[0][0]

@@ -6,10 +6,14 @@ Nothing here asks the indexes that are under test: every check is a plain search
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from actors.core import Core
+from actors.views import passes
+from protocol.ids import Principal
 from protocol.records import AgentRecord, ConversationRecord, ServiceRecord
+from protocol.requests import ConversationList
 
 LIVE = ("open", "snoozed")
 BY_HAND = ("transferred", "assigned", "reopened")
@@ -113,9 +117,38 @@ def _lists(core: Core) -> Iterator[str]:
         place = views.places[name]
         if (place.service, place.channel, place.statuses) != (actor.record.service, actor.record.channel, statuses):
             yield f"{name} is listed at {place}, but has {sorted(statuses)}"
-    listed = Counter(name for cells in views._cells.values() for cell in cells.values() for name in cell.ids("every"))
-    if listed != Counter(record.id for record in _live(core)):
-        yield "the lists do not hold exactly the live conversations"
+    stands: Counter[tuple[str, str | None]] = Counter()
+    for record in _live(core):
+        service = core.house.services.get(record.service or "")
+        stands[record.id, ""] += 1
+        if service is not None and service.record.settings.mode == "grab":
+            stands[record.id, record.owner] += 1
+    listed = Counter(
+        (name, whose)
+        for service in views._cells.values()
+        for whose, cells in service.items()
+        for cell in cells.values()
+        for name in cell.ids("every")
+    )
+    if listed != stands:
+        yield "the lists do not hold exactly the live conversations, each as everybody's and as its owner's"
+
+
+def miscounted(core: Core, stored: Iterable[ConversationRecord]) -> Iterator[str]:
+    """Lists count the closed conversations that a search through the store and the memory finds."""
+    house = core.house
+    known = {record.id: record for record in stored}
+    known.update((name, actor.record) for name, actor in house.conversations.items())
+    closed = [record for record in known.values() if record.state == "closed"]
+    filters: list[dict[str, Any]] = [{}, {"view": "joined"}, {"view": "mine"}, {"channels": ("sms", "web")}]
+    filters += [{"service": name} for name in house.services]
+    for who in (Principal("backend", "backend"), *(Principal("agent", name) for name in house.agents)):
+        for some in filters:
+            params = ConversationList(**some)
+            found = sum(passes(house, params, who, record) for record in closed)
+            counted = house.views.closed.count(params, who)
+            if counted != found:
+                yield f"{who.sub} counts {counted} closed conversations under {some}, but there are {found}"
 
 
 def _deadlines(core: Core) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from actors.core import Core
 from actors.effects import Asked, Configured, Ended, Input, Mail, Opened, Output, Post, Reply, Tell, Welcome
+from actors.memory import CLOSED_IN_MEMORY
 from protocol.codec import Call, convert, encode_json
 from protocol.errors import RequestError
 from protocol.ids import Principal
@@ -26,6 +27,8 @@ START = 1_767_603_600_000  # 2026-01-05T09:00:00Z
 
 class World:
     """One workspace. ``say(who, method, …)`` makes a request; ``wait(ms)`` lets time pass."""
+
+    closed_max = CLOSED_IN_MEMORY
 
     def __init__(self, config: dict[str, Any], *, store: Store | None = None, online: Sequence[str] = ()) -> None:
         self.settings: WorkspaceSettings = convert(config, WorkspaceSettings)
@@ -45,6 +48,7 @@ class World:
     def boot(self) -> None:
         """Start from the store, as after a crash."""
         self.core = Core(self.settings)
+        self.core.memory._closed_max = self.closed_max
         self.sessions.clear()
         self.core.load(self.store.load(), self.now)
         self.give(Configured(self.settings))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cut_proxy import CutProxy
-from storage_samples import contact, conversation, delivery, key, message
+from storage_samples import closed, contact, conversation, delivery, key, message
 
 from protocol.records import Batch, ContactByAddress, ConversationById, Timeline
 from storage.postgres import PostgresStore
@@ -48,7 +48,7 @@ def rows(postgres_url: str, postgres_server: Any) -> Callable[[], dict[str, list
     """All rows of all tables, as text, asked for directly."""
 
     def rows() -> dict[str, list[str]]:
-        names = [table.name for table in TABLES]
+        names = [*(table.name for table in TABLES), "closed_crews"]
         texts = {name: f"SELECT t::text FROM {name} AS t ORDER BY 1" for name in names}
         return {name: [row for (row,) in postgres_server.ask(postgres_url, sql)] for name, sql in texts.items()}
 
@@ -62,6 +62,7 @@ FIRST = Batch(
         contact("p1", "1", "2", custom={"z": 1, "a": [1.0, None]}),
         contact("p2", "3"),
         delivery(2),
+        closed("c9", 1, crew=("ana",)),
     ),
     keys=(key("k1", answer=b"\x00\xff", expires_at=5),),
 )
@@ -74,6 +75,8 @@ SECOND = Batch(
         contact("p3", "1", "3"),
         delivery(2, status="sent"),
         delivery(4),
+        closed("c9", 3, crew=("ana", "bo")),
+        closed("c10", 4, crew=("bo",)),
     ),
     keys=(key("k1", answer=b"changed"), key("k2")),
 )

@@ -9,8 +9,10 @@ from storage_samples import closed, contact, conversation, key, message
 
 from protocol.records import (
     Batch,
+    ClosedCount,
     ClosedIn,
     ClosedOf,
+    ClosedWith,
     ContactByAddress,
     ContactById,
     ConversationById,
@@ -46,10 +48,11 @@ def test_what_is_not_there_is_none_or_empty(store: Any) -> None:
         DeliveryOf(1),
         ClosedOf("p1", "web"),
         ClosedIn(None, 10),
+        ClosedWith("ana", 10),
         Missed("agent:ana", 0, 10),
         Timeline("c1", up_to=10, limit=10),
     ]
-    assert store.read(questions) == [None, None, None, None, None, (), (), (), ((), False)]
+    assert store.read(questions) == [None, None, None, None, None, (), (), (), (), ((), False)]
 
 
 def test_answers_come_in_the_order_of_the_questions(store: Any) -> None:
@@ -124,6 +127,54 @@ def test_of_equal_age_the_later_id_comes_first(store: Any) -> None:
 def test_a_reopened_conversation_is_no_longer_closed(history: Any) -> None:
     history.commit(Batch(records=(conversation("a", contact="p1", channel="web", service="sales"),)))
     assert list(map(ids, history.read([ClosedOf("p1", "web"), ClosedIn(("sales",), 9)]))) == [["c", "b"], ["b"]]
+
+
+def with_crews(store: Any) -> None:
+    """Closed conversations of three agents, and one that is live."""
+    records = [
+        closed("a", 30, crew=("ana",), owner="ana"),
+        closed("b", 10, crew=("bo", "ana")),
+        closed("c", 20, crew=("an", 'b"o')),
+        closed("d", 40, crew=("ana",), channel=None, service=None),
+        conversation("live", crew=("ana",), service="sales", channel="web", last_seq=60),
+    ]
+    store.commit(Batch(records=tuple(records)))
+
+
+def test_an_agents_closed_conversations_are_those_in_whose_crew_it_is_latest_first(store: Any) -> None:
+    with_crews(store)
+    questions = [*(ClosedWith(agent, 10) for agent in ("ana", "bo", "an", 'b"o', "o")), ClosedWith("ana", 2)]
+    assert list(map(ids, store.read(questions))) == [list("dab"), ["b"], ["c"], ["c"], [], list("da")]
+
+
+def test_a_crew_is_that_of_the_conversation_as_it_is_now(store: Any) -> None:
+    with_crews(store)
+    store.commit(Batch(records=(conversation("a", crew=("ana",)), closed("b", 50, crew=("bo",)))))
+    store.commit(Batch(records=(closed("live", 60, crew=("ana", "bo")),)))
+    assert list(map(ids, store.read([ClosedWith("ana", 9), ClosedWith("bo", 9)]))) == [["live", "d"], ["live", "b"]]
+
+
+def counted(store: Any) -> set[ClosedCount]:
+    found = store.load().closed
+    assert len(set(found)) == len(found)
+    return set(found)
+
+
+def test_start_up_counts_closed_conversations_by_service_channel_and_owner_in_all_and_by_crew(store: Any) -> None:
+    with_crews(store)
+    mine = {ClosedCount("ana", "sales", "web", owner, 1) for owner in ("ana", None)} | {
+        ClosedCount("ana", None, None, None, 1)
+    }
+    assert counted(store) == mine | {
+        ClosedCount(None, "sales", "web", "ana", 1),
+        ClosedCount(None, "sales", "web", None, 2),
+        ClosedCount(None, None, None, None, 1),
+        ClosedCount("bo", "sales", "web", None, 1),
+        ClosedCount("an", "sales", "web", None, 1),
+        ClosedCount('b"o', "sales", "web", None, 1),
+    }
+    store.commit(Batch(records=(conversation("a"), conversation("c"), conversation("d"), closed("b", 9, owner="x"))))
+    assert counted(store) == {ClosedCount(None, "sales", "web", "x", 1)}
 
 
 # ---------------------------------------------------------------- timelines

@@ -41,6 +41,7 @@ NEEDS: dict[str, Relation] = {
     "conversation.presence": "see",
     "conversation.read": "crew",
     "conference.start": "crew",
+    "meeting.schedule": "crew",
     "message.send": "crew",
     "message.comment": "see",
     "message.react": "see",
@@ -116,7 +117,7 @@ def _member(house: House, record: ConversationRecord, agent: str) -> str | None:
 
 # ---------------------------------------------------------------- the table
 
-Need = Relation | Literal["service", "administer", "channel", "delivery"]
+Need = Relation | Literal["service", "administer", "meeting", "channel", "delivery"]
 Outcome = Literal["allowed", "forbidden", "not_found", "not_in_crew", "not_in_service", "already_owned"]
 
 #: who can stand how to a conversation: role and sentence. "Its service" is the conversation's.
@@ -143,6 +144,10 @@ NEEDS_ELSEWHERE: dict[str, Need] = {
     "service.get": "service",
     "agent.get": "service",
     "agent.set_availability": "administer",
+    "meeting.slots": "service",
+    "meeting.confirm": "meeting",
+    "meeting.reschedule": "meeting",
+    "meeting.cancel": "meeting",
     "connector.receive": "channel",
     "connector.delivered": "delivery",
 }
@@ -160,6 +165,7 @@ LACKING: dict[Need, dict[str, Outcome]] = {
     },
     "service": _OUTSIDE,
     "administer": {**_OUTSIDE, **dict.fromkeys(("assignee", "crew", "member", "shut out"), "forbidden")},
+    "meeting": {**_UNSEEN, **dict.fromkeys(("crew", "guest", "member"), "forbidden")},
     "channel": {"other connector": "forbidden"},
     "delivery": {"other connector": "not_found"},
 }  # fmt: skip

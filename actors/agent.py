@@ -178,6 +178,8 @@ class AgentActor(Actor):
             raise refused("conflict", "the agent is online or has conversations")
         name, agents = self.record.id, self._house.agents
         self.record.deleted = True
+        for meeting in self._house.meetings.of(name):
+            turn.send(meeting, Delete())
         del agents[name]
         turn.undo.append(lambda: agents.update({name: self}))
         for service in self.services.values():

@@ -13,6 +13,7 @@ from actors.house import check_text
 from actors.life import LivingActor
 from actors.messages import (
     Active,
+    Agreed,
     AssigneeLost,
     Begin,
     Deliver,
@@ -68,6 +69,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "message.comment": frozenset({"open", "snoozed", "closed"}),
     "message.react": frozenset({"open", "snoozed", "closed"}),
     "conference.start": frozenset({"open", "snoozed"}),
+    "meeting.schedule": frozenset({"open", "snoozed"}),
     "conversation.read": frozenset({"open", "snoozed", "closed"}),
 }
 
@@ -96,6 +98,10 @@ class ConversationActor(LivingActor):
                 self._assignee_lost(message.agent, turn)
             case Reconfigured():
                 self._reconfigured(turn)
+            case Agreed():
+                told = (message.meeting.agent,)  # who need not be in the crew
+                fields = {"meeting": message.meeting, "reason": message.reason}
+                self._note(turn, "meeting", message.by, told=told, **fields)
             case Seen():
                 reading.seen(self.record, message.reader, message.seq, message.counted, turn.now)
             case _:

@@ -29,6 +29,7 @@ from actors.derive import derive
 from actors.effects import Asked, Configured, Ended, Input, Mailed, Opened, Outgoing, Output, Posted, Reply, Welcome
 from actors.errand import ErrandActor
 from actors.house import House
+from actors.meeting import MeetingActor
 from actors.memory import Memory
 from actors.messages import Due, Introduced, SessionEnded, SessionStarted
 from actors.presence import Gone, look_again
@@ -105,6 +106,8 @@ class Core:
         house.views.closed.load(snapshot.closed, snapshot.conversations)
         for contact in house.contacts.values():
             house.contact_at.update(dict.fromkeys(contact.record.addresses, contact.record.id))
+        for meeting in snapshot.meetings:
+            house.meetings.add(MeetingActor(house, meeting))
         for delivery, entry in snapshot.deliveries:
             house.channel(delivery.channel).load(delivery, entry)
         self._lose_absent(now)
@@ -202,7 +205,7 @@ class Core:
     def _fire(self, timer: Timer, now: int) -> None:
         actor: Actor = timer.owner
         turn = Turn(self.house.wheel.now)  # when it was due; what was past when it was armed is due at that moment
-        turn.send(actor, Due(timer.kind))
+        turn.send(actor, Due(timer.kind, now))
         self._run(turn, actor.address, now)
 
     # ------------------------------------------------------------ inputs

@@ -13,9 +13,10 @@ from actors.contact import LIVE
 from actors.conversation import ConversationActor
 from actors.errand import ErrandActor
 from actors.house import House
+from actors.meeting import MeetingActor
 from actors.wheel import Timer, TimerWheel
 
-Armed = ConversationActor | AgentActor | ErrandActor
+Armed = ConversationActor | AgentActor | ErrandActor | MeetingActor
 
 
 def derive(house: House, now: int, parked: Container[str]) -> None:
@@ -33,6 +34,7 @@ def derive(house: House, now: int, parked: Container[str]) -> None:
         for service in agent.services.values():
             for channel_class in house.classes:
                 service.seat(name, channel_class)
+    house.meetings.derive()
     _arm_all(house, now, parked)
 
 
@@ -54,9 +56,9 @@ def _arm_all(house: House, now: int, parked: Container[str]) -> None:
     """A new wheel that starts before the earliest deadline, so that what is overdue fires in its order."""
     due: list[tuple[int, str, Armed]] = []
     errands = (*house.webhooks.values(), *house.mails.values())
-    actors: list[Armed] = [*house.conversations.values(), *house.agents.values(), *errands]
+    actors: list[Armed] = [*house.conversations.values(), *house.agents.values(), *errands, *house.meetings]
     for actor in actors:
-        actor.timer = Timer(actor)
+        actor.timer = Timer(actor, actor.timer.kind)
         deadline = actor.earliest()
         if deadline is not None and actor.address not in parked:
             due.append((deadline, actor.address, actor))

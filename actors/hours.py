@@ -83,6 +83,21 @@ class Hours:
                 total += max(min(closes, end) - max(opens, start), 0)
         return total
 
+    def intervals(self, start: int, end: int) -> list[Span]:
+        """The open spans that meet ``[start, end)``, in order and whole, as the weekdays' intervals give them.
+
+        A span goes on across a clock change and across midnight of UTC, but a new one begins where an interval
+        begins on the wall. O(days between).
+        """
+        found: list[Span] = []
+        for day in range(start // DAY - 2, end // DAY + 2):  # an interval lasts 25 hours at most
+            for begin, close in self._open(day):
+                if found and found[-1][1] == begin and not self._begins(begin):
+                    found[-1] = (found[-1][0], close)
+                else:
+                    found.append((begin, close))
+        return [span for span in found if span[1] > start and span[0] < end]
+
     def statistics(self) -> dict[str, int]:
         """How many days' spans are kept, and how many may be."""
         return {"days": len(self._days), "days_max": KEPT_DAYS}
@@ -115,6 +130,11 @@ class Hours:
                 first, last = max(midnight + opens, begin), min(midnight + closes, end)
                 if first < last:
                     spans.append((first, last))
+
+    def _begins(self, instant: int) -> bool:
+        """Whether an interval of its weekday begins at this instant's local time."""
+        local_day, time = divmod(instant + self._offset(instant // 1000) * 1000, DAY)
+        return any(time == opens for opens, _ in self._week[(local_day + 3) % 7])
 
     def _change(self, begin: int, end: int) -> int:
         """The second in ``(begin, end)`` from which the zone has another offset than at ``begin``; ``end`` if none.

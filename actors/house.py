@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from actors import reading
+from actors.agenda import Agenda
 from actors.agent_watch import AgentWatches
 from actors.effects import Tell
 from actors.explain import Decisions
@@ -54,6 +55,7 @@ class House:
         self.sessions: dict[int, Principal] = {}
         self.webhooks: dict[int, ErrandActor] = {}  # pending
         self.mails: dict[str, ErrandActor] = {}  # pending
+        self.meetings = Agenda()
         self.presences: dict[str, PresenceActor] = {}
         self.paces: dict[int, tuple[int, int]] = {}  # session -> since when so many changes of presence
         self.views = Views(self)
@@ -122,6 +124,7 @@ class House:
             "deliveries_pending": sum(len(channel.pending) for channel in self.channels.values()),
             "webhooks_pending": len(self.webhooks),
             "mails_pending": len(self.mails),
+            "meetings_ahead": len(self.meetings),
             "timers": len(self.wheel),
         }
 

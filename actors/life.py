@@ -30,7 +30,10 @@ class LivingActor(HandedActor):
         self._note(turn, "created", message.by, reason=message.by.kind)
         if message.text is not None:
             self._write(message.text, None, turn)
-        self._need("new", turn, new_age=True, prefer=message.prefer)
+        if message.meets is None:
+            self._need("new", turn, new_age=True, prefer=message.prefer)
+        elif self._has_service:
+            self._give(message.meets, Handover(message.by, "meeting.schedule"), "assigned", turn)
 
     def _said(self, message: Said, turn: Turn) -> None:
         """The contact wrote. A snoozed conversation wakes, a closed one reopens. [behaviour §4]"""
@@ -90,14 +93,17 @@ class LivingActor(HandedActor):
 
     def _reopen_by_hand(self, principal: Principal, by: By, turn: Turn) -> None:
         self._reopen(by, turn)
-        record = self.record
         if principal.role != "agent":
             self._need("reopened", turn, new_age=True)
             return
+        self._give(principal.sub, Handover(by, "conversation.reopen"), "reopened", turn)
+
+    def _give(self, agent: str, handover: Handover, reason: str, turn: Turn) -> None:
+        """To this agent, above the maximum if need be."""
+        record = self.record
         record.age_since = turn.now
-        handover = Handover(by, "conversation.reopen", anyway=False)
-        take = Take(record.id, record.service or "", record.channel_class or "", "reopened", handover, forced=True)
-        turn.send(self._house.agents[principal.sub], take)
+        take = Take(record.id, record.service or "", record.channel_class or "", reason, handover, forced=True)
+        turn.send(self._house.agents[agent], take)
 
     def _wake(self, by: By, reason: str, turn: Turn) -> None:
         record = self.record

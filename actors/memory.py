@@ -21,6 +21,7 @@ from actors.system import Actor
 from actors.views import looks_at_closed
 from actors.watch import COALESCE_MS
 from protocol.ids import Principal
+from protocol.meetings import MeetingName, MeetingReschedule, MeetingSchedule
 from protocol.members import ConversationRead
 from protocol.records import (
     ClosedIn,
@@ -34,6 +35,7 @@ from protocol.records import (
     DeliveryOf,
     KeyOf,
     KeyRecord,
+    MeetingById,
     MessagesCounted,
     MessagesUpTo,
     Question,
@@ -137,6 +139,11 @@ class Memory:
                 yield from self._closed_list(params, principal)
             case ContactName() | ContactUpdate():
                 yield from self._contact(params.contact)
+            case MeetingName() | MeetingReschedule():
+                yield from self._meeting(params.meeting)
+            case MeetingSchedule(conversation=None, email=str() as email) if principal.role != "contact":
+                if ("email", email) not in self._house.contact_at:
+                    yield ContactByAddress("email", email)
             case ConversationRead():
                 yield from self._conversation(params.conversation)
                 yield from self._counted(params.conversation, params.seq, principal.address)
@@ -165,6 +172,15 @@ class Memory:
             yield ConversationById(conversation)
         elif actor.record.contact is not None:
             yield from self._contact(actor.record.contact)
+
+    def _meeting(self, meeting: str) -> Iterator[Question]:
+        """One that is over or cancelled may be named too; who may see it depends on its conversation."""
+        actor = self._house.meetings.get(meeting)
+        if actor is None:
+            yield MeetingById(meeting)
+        record = self._answers.get(MeetingById(meeting)) if actor is None else actor.record
+        if record is not None:
+            yield from self._conversation(record.conversation)
 
     def _delivered(self, params: ConnectorDelivered) -> Iterator[Question]:
         """What went out, if it is not at hand; if it was read, how much that is."""
@@ -261,15 +277,19 @@ class Memory:
     def refresh(self) -> None:
         """Records have been put back: which conversations are closed is found out anew."""
         house = self._house
-        closed = {name for name, actor in house.conversations.items() if actor.record.state not in LIVE}
+        closed = {name for name, actor in house.conversations.items() if self._may_leave(actor.record)}
         kept = {name: since for name, since in self._closed.items() if name in closed}
         self._closed = {**kept, **dict.fromkeys(sorted(closed - kept.keys()), house.wheel.now)}
 
     def touched(self, actor: ConversationActor) -> None:
         """A conversation has changed: closed ones may one day be let go."""
         self._closed.pop(actor.record.id, None)
-        if actor.record.state not in LIVE:
+        if self._may_leave(actor.record):
             self._closed[actor.record.id] = self._house.wheel.now
+
+    def _may_leave(self, record: ConversationRecord) -> bool:
+        """Whether nothing here needs it any more: it is not live, and has no meeting ahead."""
+        return record.state not in LIVE and not self._house.meetings.holds(record.id)
 
     def idle(self, contact: str) -> None:
         """This contact may have nothing left to do here: look at the end of the step."""
@@ -278,6 +298,8 @@ class Memory:
     def end_step(self, is_committed: Callable[[Actor], bool]) -> None:
         """Drop the answers; let go of the closed conversations longest unused, but of no uncommitted change."""
         self._answers.clear()
+        for conversation in self._house.meetings.let_go(self._house.wheel.now, is_committed):
+            self.touched(self._house.conversations[conversation])
         while len(self._closed) > self._closed_max:
             conversation = next(iter(self._closed))
             actor = self._house.conversations[conversation]

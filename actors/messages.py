@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from protocol.ids import Principal
-from protocol.objects import By, Entry, Origin, Rule
+from protocol.objects import By, Entry, Meeting, Origin, Rule
 from protocol.params import Params
 from protocol.records import DeliveryRecord, MessagesCounted
 from protocol.requests import (
@@ -25,9 +25,10 @@ class Delete(Struct, frozen=True):
 
 
 class Due(Struct, frozen=True):
-    """A deadline of yours has come; ``kind`` is its name."""
+    """A deadline of yours has come; ``kind`` is its name. It fires late if ``clock`` is past the turn's moment."""
 
     kind: str
+    clock: int = 0
 
 
 class SessionStarted(Struct, frozen=True):
@@ -59,6 +60,15 @@ class Begin(Struct, frozen=True):
     by: By
     text: str | None
     prefer: str | None = None
+    meets: str | None = None  # made for a meeting with this agent, whose it is, above the maximum if need be
+
+
+class Agreed(Struct, frozen=True):
+    """A meeting of yours has been booked or changed, or is near: put it down."""
+
+    meeting: Meeting
+    by: By
+    reason: str
 
 
 class Said(Struct, frozen=True):
@@ -244,6 +254,15 @@ class HandledBy(Struct, frozen=True):
     """An agent has got a conversation of yours."""
 
     agent: str
+
+
+# ---------------------------------------------------------------- to a meeting
+
+
+class Booked(Struct, frozen=True):
+    """You are new."""
+
+    by: By
 
 
 # ---------------------------------------------------------------- to a channel

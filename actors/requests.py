@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from actors import watching
+from actors import booking, watching
 from actors.access import NEEDS, administers, check_relation, check_sight, may_see, may_see_agent
 from actors.agent import AgentActor
 from actors.conversation import check_state
@@ -22,12 +22,14 @@ from actors.memory import closed_questions, entry_question
 from actors.messages import Delete, Delivered, Do, PutAgent, PutService, Receive, Seen, Start, Switch, Update
 from actors.reading import unread
 from actors.service import ServiceActor
+from actors.slots import check_hours
 from actors.summary import summary
 from actors.system import Turn
 from actors.templates import TemplateActor
 from protocol.codec import Call
 from protocol.errors import bad_params, refused
 from protocol.ids import Principal, contact_id, is_printable
+from protocol.meetings import MeetingName, MeetingReschedule, MeetingSchedule, MeetingSlots
 from protocol.members import ConversationRead, Unread
 from protocol.objects import OUTSIDE_TYPES
 from protocol.params import Nothing
@@ -135,6 +137,8 @@ def begin(core: Core, call: Call, principal: Principal, turn: Turn) -> None:
             _about_conversation(house, call, principal, turn)
         case ConversationWatch() | WatchName() | AgentWatch():
             watching.begin(house, params, principal, turn)
+        case MeetingSlots() | MeetingSchedule() | MeetingName() | MeetingReschedule():
+            booking.begin(core, call, principal, turn)
         case ConversationRead():
             counted = core.memory.answer(MessagesUpTo(params.conversation, params.seq))
             _about_conversation(house, call, principal, turn, Seen(principal.address, params.seq, counted))
@@ -267,6 +271,7 @@ def _patched_agent(house: House, patch: Any) -> AgentSettings:
     settings = msgspec.structs.replace(settings, **given(patch))
     _check_id("agent.id", settings.id)
     _check_classes(house, "agent.capacity", settings.capacity)
+    check_hours(settings)
     return settings
 
 
@@ -364,6 +369,8 @@ def result(core: Core, call: Call, principal: Principal, turn: Turn) -> Any:
             return Unread(unread(house.conversations[params.conversation].record, principal.address) or 0)
         case ConversationPresence() | ConversationWatch() | WatchName() | AgentWatch():
             return turn.answer
+        case MeetingSlots() | MeetingSchedule() | MeetingName() | MeetingReschedule():
+            return booking.result(core, call, turn)
         case ConnectorReceive():
             record = house.conversations[turn.about].record
             return Received(summary(house, record, turn.now), turn.answer)

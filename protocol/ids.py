@@ -44,6 +44,11 @@ def contact_id(seq: int) -> str:
     return f"p{seq:012x}"
 
 
+def meeting_id(seq: int) -> str:
+    """The id of a meeting, by the seq of the first entry it led to."""
+    return f"m{seq:012x}"
+
+
 def is_printable(text: str) -> bool:
     """True if the text has no control characters: what ids, channels and addresses must be."""
     return not any(character < " " or character == "\x7f" for character in text)

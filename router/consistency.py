@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from actors.hours import compiled, zone
+from actors.slots import working_hours
 from protocol.ids import is_printable
 from protocol.session import Limits
 from protocol.settings import AgentSettings, ServiceSettings, Step, WorkspaceSettings
@@ -133,6 +134,11 @@ def _agent(agent: AgentSettings, path: str) -> Iterator[str]:
     yield from _printable(agent.id, f"{path}.id")
     if not _is_zone(agent.time_zone):
         yield f"{path}.time_zone: there is no time zone {agent.time_zone!r}; expected a name such as Europe/Oslo"
+        return
+    try:
+        working_hours(agent)
+    except ValueError as problem:
+        yield f"{path}.working_hours: {problem}"
 
 
 def _printable(text: str, path: str) -> Iterator[str]:

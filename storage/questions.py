@@ -210,8 +210,13 @@ ALL_KINDS = (*KINDS.values(), _CLOSED_ANYWHERE, _CLOSED_OF_ALL)
 # ---------------------------------------------------------------- start-up
 
 _LIVE = "state IN ('open', 'snoozed')"
-_LOADED = f"({_LIVE} OR (state = 'closed' AND unmailed_since IS NOT NULL))"
 _LAST_AT = "(SELECT coalesce(max(at_ms), 0) FROM entries WHERE seq = (SELECT max(seq) FROM entries))"
+_AHEAD = f"status != 'cancelled' AND ends > {_LAST_AT}"  # meetings
+_LOADED = (  # each part by an index of its own
+    f"id IN (SELECT id FROM conversations WHERE {_LIVE}"
+    " UNION SELECT id FROM conversations WHERE state = 'closed' AND unmailed_since IS NOT NULL"
+    f" UNION SELECT conversation FROM meetings WHERE {_AHEAD})"
+)
 
 #: what is read at start-up, in one transaction; ``snapshot_of`` takes the rows of each, the last is the commits' number
 LOAD = (
@@ -219,14 +224,15 @@ LOAD = (
     f"SELECT {AGENTS.select_list('a')} FROM agents AS a ORDER BY position, id",
     f"{_CONVERSATION} WHERE {_LOADED} ORDER BY id",
     f"{_CONTACT} WHERE c.id IN (SELECT contact FROM conversations WHERE {_LOADED}"
-    f" UNION SELECT m.value FROM conversations, json_array_elements_text(members) AS m WHERE {_LOADED}) ORDER BY id",
+    f" UNION SELECT m.value FROM (SELECT members FROM conversations WHERE {_LOADED}) AS l,"
+    " json_array_elements_text(l.members) AS m) ORDER BY id",
     f"SELECT {DELIVERIES.select_list('d')}, {ENTRIES.select_list('e')} FROM deliveries AS d"
     " JOIN entries AS e ON e.seq = d.seq WHERE d.status = 'pending' ORDER BY d.seq",
     f"SELECT {TEMPLATES.select_list('t')} FROM templates AS t ORDER BY id",
     f"SELECT {WEBHOOKS.select_list('w')} FROM webhooks AS w WHERE status = 'pending' ORDER BY id",
     f"SELECT {MAILS.select_list('m')} FROM mails AS m WHERE status = 'pending' ORDER BY id",
     f"SELECT {DIGESTS.select_list('d')} FROM digests AS d WHERE sent > 0 ORDER BY id",
-    f"{_MEETING} WHERE status != 'cancelled' AND ends > {_LAST_AT} ORDER BY id",
+    f"{_MEETING} WHERE {_AHEAD} ORDER BY id",
     "SELECT NULL, service, channel, owner, count(*) FROM conversations WHERE state = 'closed'"
     " GROUP BY service, channel, owner",
     "SELECT agent, service, channel, owner, count(*) FROM closed_crews GROUP BY agent, service, channel, owner",

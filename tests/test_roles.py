@@ -35,7 +35,8 @@ CAST = {
 }
 MODES = ("push", "grab", "collaboration")
 
-#: method -> the params it is tried with; {c} is the conversation, {m} a message out, {w} a watch of the asker
+#: method -> the params it is tried with; {c} is the conversation, {m} a message out, {w} a watch of the asker,
+#: {b} a meeting booked in it with ana, {me} an agent the asker may book for
 REQUESTS: dict[str, dict[str, Any]] = {
     "service.put": {"service": {"id": "sales", "name": "Sales"}},
     "service.get": {"service": "desk"},
@@ -75,6 +76,14 @@ ONLY_A_CONVERSATION = (
 )  # fmt: skip
 REQUESTS |= {f"conversation.{name}": {"conversation": "{c}"} for name in ONLY_A_CONVERSATION}
 REQUESTS["conference.start"] = {"conversation": "{c}"}
+NOON, ONE = "2026-01-05T12:00:00.000Z", "2026-01-05T13:00:00.000Z"
+REQUESTS |= {
+    "meeting.slots": {"agent": "eve", "from": NOON, "to": ONE},
+    "meeting.schedule": {"agent": "{me}", "start": ONE, "conversation": "{c}"},
+    "meeting.confirm": {"meeting": "{b}"},
+    "meeting.reschedule": {"meeting": "{b}", "start": ONE},
+    "meeting.cancel": {"meeting": "{b}"},
+}
 
 TRIED = [row for row in table() if not row.method.startswith("session.")]  # sessions are the shell's
 
@@ -141,15 +150,27 @@ class Stage:
         self.assign(found, "ana")
         self.ids["{m}"] = self.world.say("ana", "message.send", conversation=found, text="Hi").entry.seq
 
+    def booked(self) -> None:
+        """nia has booked a meeting with ana in it."""
+        self.assigned()
+        week = {name: [["00:00", "24:00"]] for name in ("mon", "tue")}
+        for agent in ("ana", "eve"):
+            settings = {"id": agent, "confirm_meetings": True, "working_hours": {"weekly": week}}
+            self.world.say("backend", "agent.put", agent=settings)
+        given = {"agent": "ana", "start": NOON, "conversation": self.ids["{c}"]}
+        self.ids["{b}"] = self.world.say("contact:nia", "meeting.schedule", **given).meeting.id
+
     def set(self, row: Row) -> None:
         """Bring about the state in which the method can be done."""
         ways: dict[str, Callable[[], None]] = {
             "conversation.reopen": self.closed,
             "conversation.wake": self.snoozed,
             "connector.delivered": self.delivering,
+            **dict.fromkeys((name for name in METHODS if name.startswith("meeting.")), self.booked),
         }
         if row.method == "conversation.grab" and row.standing not in ("assignee", "shut out"):
             ways["conversation.grab"] = self.offered
+        self.ids["{me}"] = CAST[row.standing] if STANDINGS[row.standing][0] == "agent" else "eve"
         ways.get(row.method, self.assigned)()
         if row.method == "conversation.unwatch":
             watch = self.world.ask(CAST[row.standing], "conversation.watch")
@@ -203,7 +224,8 @@ def test_the_way_of_working_makes_no_difference_to_whoever_is_not_shut_out(mode:
 
 
 UNSEEN = [row for row in TRIED if row.outcome == "not_found"]
-NAMES = {"conversation": UNKNOWN, "contact": "zoe", "service": "nowhere", "agent": "nobody", "entry": 9_999}
+NAMES = {"conversation": UNKNOWN, "contact": "zoe", "service": "nowhere", "agent": "nobody", "entry": 9_999,
+         "meeting": "m0000000000ff"}  # fmt: skip
 
 
 @pytest.mark.parametrize("row", UNSEEN, ids=lambda row: f"{row.method} by {row.standing}")
@@ -305,6 +327,21 @@ AGREED = [
     ("connector.receive", "other connector", "forbidden"),
     ("connector.receive", "assignee", "forbidden"),
     ("conversation.list", "connector", "forbidden"),
+    # §8 meetings: agents change their own, admins those of their services' agents, contacts theirs; agents confirm
+    ("meeting.reschedule", "assignee", "allowed"),
+    ("meeting.reschedule", "admin", "allowed"),
+    ("meeting.reschedule", "crew", "forbidden"),
+    ("meeting.reschedule", "shut out", "not_found"),
+    ("meeting.reschedule", "contact", "allowed"),
+    ("meeting.cancel", "other contact", "not_found"),
+    ("meeting.cancel", "connector", "forbidden"),
+    ("meeting.confirm", "contact", "forbidden"),
+    ("meeting.confirm", "backend", "allowed"),
+    ("meeting.schedule", "crew", "allowed"),
+    ("meeting.schedule", "member", "not_in_crew"),
+    ("meeting.schedule", "contact", "allowed"),
+    ("meeting.slots", "stranger", "not_found"),
+    ("meeting.slots", "contact", "allowed"),
     ("message.send", "connector", "forbidden"),
     ("service.put", "backend", "allowed"),
     ("message.send", "backend", "allowed"),

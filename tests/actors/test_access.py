@@ -33,6 +33,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "conversation.move": {"service": "sales"},
     "conversation.presence": {"state": "viewing"},
     "conversation.read": {"seq": 1},
+    "meeting.schedule": {"agent": "ana", "start": "2026-01-05T12:00:00.000Z"},
 }
 ABOUT_ONE = sorted(NEEDS)
 
@@ -73,6 +74,8 @@ def sample_params(method: str, conversation: str) -> dict[str, Any]:
         "connector.delivered": {"entry": 1, "status": "sent"}, "contact.get": {"contact": "nia"},
         "contact.update": {"contact": "nia"}, "template.put": {"template": {"name": "t", "text": "x"}},
         "template.delete": {"template": "t"}, "conversation.unwatch": {"watch": "w1"},
+        "meeting.slots": {"agent": "ana", "from": "2026-01-05T12:00:00.000Z", "to": "2026-01-05T13:00:00.000Z"},
+        **{f"meeting.{name}": {"meeting": "m1"} for name in ("confirm", "reschedule", "cancel")},
     }  # fmt: skip
     if method in others:
         return others[method]

@@ -10,6 +10,8 @@ from protocol.errors import INTERNAL
 from protocol.requests import METHODS
 from tests.world import World, service, slots, small_world
 
+SOON, LATER = "2026-01-05T12:00:00.000Z", "2026-01-06T12:00:00.000Z"
+
 
 @pytest.fixture
 def world() -> World:
@@ -213,6 +215,11 @@ def everything(world: World) -> dict[str, tuple[str, dict[str, Any]]]:
         "message.react": ("ana", {"conversation": web, "to": 1, "emoji": "👍"}),
         "contact.get": ("ana", {"contact": "nia"}),
         "contact.update": ("ana", {"contact": "nia", "name": "Nia"}),
+        "meeting.slots": ("ana", {"agent": "ana", "from": SOON, "to": LATER}),
+        "meeting.schedule": ("ana", {"agent": "ana", "start": SOON, "email": "guest@example.org"}),
+        "meeting.confirm": ("ana", {"meeting": "m1"}),
+        "meeting.reschedule": ("ana", {"meeting": "m1", "start": SOON}),
+        "meeting.cancel": ("ana", {"meeting": "m1"}),
         "template.put": ("backend", {"template": {"name": "t", "text": "Hi"}}),
         "template.delete": ("backend", {"template": "t"}),
         "connector.receive": ("connector:sms", {"channel": "sms", "address": "+9", "external_id": "z", "text": "Hi"}),

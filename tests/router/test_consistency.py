@@ -64,6 +64,14 @@ def test_a_time_zone_must_exist(zone: str) -> None:
     assert problem.startswith("agents[0].time_zone: there is no time zone")
 
 
+def test_working_hours_must_make_sense_and_are_looked_at_once_the_zone_is_right() -> None:
+    hours = {"weekly": {"mon": [["17:00", "09:00"]]}}
+    [problem] = workspace_problems(workspace(agents=[{"id": "a", "working_hours": hours}]))
+    assert problem.startswith("agents[0].working_hours: mon: 17:00–09:00 does not end after it begins")
+    [problem] = workspace_problems(workspace(agents=[{"id": "a", "working_hours": hours, "time_zone": "x"}]))
+    assert problem.startswith("agents[0].time_zone")
+
+
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Oslo", "America/Argentina/Buenos_Aires"])
 def test_a_time_zone_that_exists_is_fine(zone: str) -> None:
     assert workspace_problems(workspace(agents=[{"id": "a", "time_zone": zone}])) == []

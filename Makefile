@@ -6,8 +6,9 @@ READY := $(VENV)/.ready
 SCENARIOS ?= ../shared/scenarios
 SEEDS ?= 200
 KILLS ?= 20
+SECONDS ?= 60
 
-.PHONY: help run test check simulate bench docs demo storm load clean
+.PHONY: help run test check simulate bench docs demo storm load clean autobahn fuzz hostile
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -43,6 +44,12 @@ demo: $(READY) ## a server, four agents and their customers, to watch in the ter
 storm: $(READY) ## seeded storms and kill -9 under load (SEEDS=..., KILLS=...)
 	$(BIN)/python -m tests.storm --seeds $(SEEDS)
 	$(BIN)/python -m tests.kill --kills $(KILLS)
+
+autobahn: $(READY) ## Autobahn|Testsuite against the WebSocket; says so and is skipped where there is no wstest
+	$(BIN)/python -m tests.autobahn
+
+fuzz: $(READY) ## fuzz the decoders (SECONDS=...); what breaks is kept in tests/fuzz/corpus
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 load: $(READY) ## 1,000 clients at once, 5,000 conversations end to end
 	$(BIN)/python -m bench.clients

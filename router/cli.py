@@ -107,6 +107,7 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", metavar=STORE_URL, help="sqlite:///path/file.db or postgresql://…")
     parser.add_argument("--tls-certificate", metavar="FILE", help="speak TLS with this certificate (PEM)")
     parser.add_argument("--tls-key", metavar="FILE", help="its key, if that is in another file")
+    parser.add_argument("--debug-echo", action="store_true", help="also echo WebSocket messages at /debug/echo")
     parser.add_argument("--dev", action="store_true", help="a demonstration: its own configuration, secret and tokens")
 
 

@@ -38,6 +38,10 @@ def serve(arguments: argparse.Namespace) -> int:
         config = settings.load(path, environ, flags)
         if dev and not development.is_loopback(config.server.host):
             raise WrongUse(f"--dev has a secret that everybody knows: only on loopback, not on {config.server.host}")
+        if arguments.debug_echo and not development.is_loopback(config.server.host):
+            raise WrongUse(
+                f"--debug-echo serves everybody without limits: only on loopback, not on {config.server.host}"
+            )
         gate = Gate.from_config(config, environ)
         webhook_secret = read_secret(environ, WEBHOOK_SECRET)
     except settings.ConfigError as problem:
@@ -45,7 +49,9 @@ def serve(arguments: argparse.Namespace) -> int:
     if dev:
         print(development.greeting(config, gate, _now_ms()), file=sys.stderr, flush=True)
     return _run_server(
-        (config, gate, webhook_secret, lambda: Gate.from_config(config, environ)), config, settings.doubts(config)
+        (config, gate, webhook_secret, lambda: Gate.from_config(config, environ), arguments.debug_echo),
+        config,
+        settings.doubts(config),
     )
 
 

@@ -21,6 +21,7 @@ from protocol import closing
 from protocol.codec import CODECS
 from router.addresses import FLOOD_FAULTS, Addresses, Visit
 from router.connection import Connection, Desk
+from router.echo import ECHO_PATH, echo
 from router.head import HEAD_S, Head, RefusedError, read_head
 from router.incident import report
 from router.metrics import Metrics
@@ -29,7 +30,7 @@ from router.pace import Pace
 from router.pages import Pages, refusal, send_page
 from router.tls import Tls
 from router.transport import HEARTBEAT_S, FaultyError, GoneError, WebSocket
-from router.upgrade import Upgrade, check_upgrade, wants_upgrade
+from router.upgrade import PATH, Upgrade, check_upgrade, wants_upgrade
 from router.wire import BINARY, TEXT, Wire
 
 OPEN_S = 10.0
@@ -48,7 +49,7 @@ class Front:
     Parameters: ``room`` waits until the house takes more input; ``origins``: patterns of allowed Origins, none = all;
     ``addresses``: what each remote address may; ``tls``: None = plain; ``head_s``, ``open_s``, ``heartbeat_s``,
     ``close_s``: seconds for a head (and TLS), for a session to be opened, between pings, for a polite end;
-    ``jitter``: of the first beat, so much of it at most is left out, by chance.
+    ``jitter``: of the first beat, so much of it at most is left out, by chance; ``debug_echo``: ``router.echo`` too.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Front:
         heartbeat_s: float = HEARTBEAT_S,
         close_s: float = CLOSE_S,
         jitter: float = 0.0,
+        debug_echo: bool = False,
     ) -> None:
         self.draining = False  # set it before a shutdown: no new session then, but pages
         self._desk = desk
@@ -80,6 +82,7 @@ class Front:
         self._heartbeat_s = heartbeat_s
         self._close_s = close_s
         self._jitter = jitter
+        self._echo_path = ECHO_PATH if debug_echo else None
 
     async def handle(self, stream: trio.abc.HalfCloseableStream, full: bool = False) -> None:
         """Serve one connection to its end. ``full``: there is no place for one more session, but pages are answered."""
@@ -110,11 +113,14 @@ class Front:
             return
         if upgrade is None:
             await send_page(stream, self._pages.answer(head), with_body=head.method != "HEAD")
+        elif head.path == self._echo_path:
+            await echo(stream, upgrade, head.rest, self._metrics, self._close_s)
         else:
             await self._converse(stream, visit, upgrade, head.rest, authorization)
 
     def _admit(self, head: Head, visit: Visit, full: bool) -> Upgrade:
-        upgrade = check_upgrade(head, self._origins)
+        path = head.path if head.path == self._echo_path else PATH
+        upgrade = check_upgrade(head, self._origins, path)
         if self.draining or full:
             raise RefusedError("draining" if self.draining else "full")
         visit.check()

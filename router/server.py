@@ -36,7 +36,11 @@ SECOND_SIGNAL = 130  # exit code
 
 
 async def serve(
-    config: Config, gate: Gate, webhook_secret: bytes | None = None, read_gate: Callable[[], Gate] | None = None
+    config: Config,
+    gate: Gate,
+    webhook_secret: bytes | None = None,
+    read_gate: Callable[[], Gate] | None = None,
+    debug_echo: bool = False,
 ) -> int:
     """Serve until a signal; the process's exit code. ``read_gate`` reads the keys again (on SIGHUP).
 
@@ -64,6 +68,7 @@ async def serve(
         open_s=server.open_s,
         heartbeat_s=server.heartbeat_s,
         jitter=JITTER,
+        debug_echo=debug_echo,
     )
     listeners = await open_listeners([server.host], server.port)
     if server.http_port is not None and server.http_port != server.port:

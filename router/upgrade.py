@@ -44,9 +44,9 @@ def wants_upgrade(head: Head) -> bool:
     return "websocket" in (word.lower() for word in head.words("upgrade"))
 
 
-def check_upgrade(head: Head, origins: Iterable[str] = ()) -> Upgrade:
+def check_upgrade(head: Head, origins: Iterable[str] = (), path: str = PATH) -> Upgrade:
     """The handshake in ``head``. ``origins``: patterns (fnmatch) of allowed Origins; none: all. Raises RefusedError."""
-    if head.path != PATH:
+    if head.path != path:
         raise RefusedError("path")
     if not is_allowed(head.one("origin"), origins):
         raise RefusedError("origin")

@@ -145,7 +145,7 @@ def _schedule(core: Core, call: Call, params: MeetingSchedule, principal: Princi
     _check_room(house, params.agent, contact)
     known = None if contact is None or contact not in house.contacts else house.contacts[contact].record.email
     record = MeetingRecord(
-        id=meeting_id(house.seq + 1),
+        id=meeting_id(house.seq + 1, turn.now),
         agent=params.agent,
         starts=starts,
         ends=ends,

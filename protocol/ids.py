@@ -44,9 +44,12 @@ def contact_id(seq: int) -> str:
     return f"p{seq:012x}"
 
 
-def meeting_id(seq: int) -> str:
-    """The id of a meeting, by the seq of the first entry it led to."""
-    return f"m{seq:012x}"
+def meeting_id(seq: int, now: int) -> str:
+    """The id of a meeting, by the seq of the first entry it led to and the tick of its booking.
+
+    Calendars keep it: another house that mails from the same domain must not use it for another meeting.
+    """
+    return f"m{seq:012x}{now:012x}"
 
 
 def is_printable(text: str) -> bool:

@@ -1,7 +1,7 @@
-"""The command ``signalbox``: serve, token, simulate, migrate, check-config, openrpc, version. [protocol §8]
+"""The command ``signalbox`` and its subcommands. [protocol §8]
 
 Exit codes: 0 done, 1 the answer is no, 2 wrong use, with the reason on standard error. Here are the arguments and
-the codes; what the commands do is in ``router.commands``.
+the codes; what the commands do is in ``router.commands`` and ``router.maintenance``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from protocol.ids import ROLES
-from router import commands
+from router import commands, maintenance
 from router.commands import NO, WRONG_USE, Refused, WrongUse
 
 STORE_URL = "URL"
@@ -34,6 +34,15 @@ _EXAMPLES: dict[str, str] = {
     "migrate": """\
   signalbox migrate --store sqlite:///data/signalbox.db
   signalbox migrate --store postgresql://signalbox@db/signalbox""",
+    "backup": """\
+  signalbox backup --store sqlite:///data/signalbox.db /backup/signalbox.backup
+  signalbox backup --store postgresql://signalbox@db/signalbox signalbox.backup""",
+    "restore": """\
+  signalbox restore --store sqlite:///data/signalbox.db /backup/signalbox.backup
+  signalbox restore --store postgresql://signalbox@db/signalbox --replace signalbox.backup""",
+    "doctor": """\
+  signalbox doctor --store sqlite:///data/signalbox.db
+  signalbox doctor --store postgresql://signalbox@db/signalbox --mend""",
     "check-config": """\
   signalbox check-config signalbox.toml""",
     "openrpc": """\
@@ -80,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("paths", metavar="PATH", nargs="+", help="a scenario file, or a folder of them")
     migrate = _command(group, "migrate", commands.migrate, "Bring a store's schema up to date.")
     migrate.add_argument("--store", metavar=STORE_URL, help="the store (default: SIGNALBOX_STORE)")
+    _add_maintenance(group)
     check = _command(group, "check-config", commands.check_config, "Say whether a configuration file is right.")
     check.add_argument("file", metavar="FILE", help="a TOML file")
     _command(group, "openrpc", commands.openrpc, "Print the protocol's OpenRPC document.")
@@ -109,6 +119,20 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tls-key", metavar="FILE", help="its key, if that is in another file")
     parser.add_argument("--debug-echo", action="store_true", help="also echo WebSocket messages at /debug/echo")
     parser.add_argument("--dev", action="store_true", help="a demonstration: its own configuration, secret and tokens")
+
+
+def _add_maintenance(group: Any) -> None:
+    store = "the store (default: SIGNALBOX_STORE)"
+    backup = _command(group, "backup", maintenance.backup, "Write a store's state into a file; the server may run.")
+    backup.add_argument("--store", metavar=STORE_URL, help=store)
+    backup.add_argument("file", metavar="FILE", help="the file to write, which must not exist")
+    restore = _command(group, "restore", maintenance.restore, "Fill an empty store with a backup, of either kind.")
+    restore.add_argument("--store", metavar=STORE_URL, help=store)
+    restore.add_argument("--replace", action="store_true", help="throw away what is in the store")
+    restore.add_argument("file", metavar="FILE", help="a backup")
+    doctor = _command(group, "doctor", maintenance.doctor, "Say whether a store is whole; the server may run.")
+    doctor.add_argument("--store", metavar=STORE_URL, help=store)
+    doctor.add_argument("--mend", action="store_true", help="put right what can be; stop the server first")
 
 
 def _add_token(parser: argparse.ArgumentParser) -> None:

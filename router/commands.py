@@ -47,7 +47,7 @@ def serve(arguments: argparse.Namespace) -> int:
     except settings.ConfigError as problem:
         raise WrongUse(f"the configuration cannot be used:\n{problem}") from None
     if dev:
-        print(development.greeting(config, gate, _now_ms()), file=sys.stderr, flush=True)
+        print(development.greeting(config, gate, now_ms()), file=sys.stderr, flush=True)
     return _run_server(
         (config, gate, webhook_secret, lambda: Gate.from_config(config, environ), arguments.debug_echo),
         config,
@@ -74,7 +74,7 @@ def _run_server(parts: tuple[Any, ...], config: Any, doubts: list[str]) -> int:
             raise WrongUse(f"the configuration cannot be used:\n{problem}") from None
         return code
 
-    return _with_store(run, f" (to listen on {config.server.host} port {config.server.port})")
+    return with_store(run, f" (to listen on {config.server.host} port {config.server.port})")
 
 
 def token(arguments: argparse.Namespace) -> int:
@@ -93,7 +93,7 @@ def token(arguments: argparse.Namespace) -> int:
     chosen = {name: getattr(arguments, name) for name in ("ws", "channels", "email", "name")}
     try:
         token = Gate(secret=secret).issue(
-            arguments.role, arguments.sub, now_ms=_now_ms(), ttl_ms=arguments.ttl, **chosen
+            arguments.role, arguments.sub, now_ms=now_ms(), ttl_ms=arguments.ttl, **chosen
         )
     except RequestError as problem:
         raise WrongUse(problem.message) from None
@@ -105,23 +105,21 @@ def simulate(arguments: argparse.Namespace) -> int:
     """Run scenario files; the simulation says what it found."""
     from router.simulate import main
 
-    return _with_store(lambda: main(arguments.paths, arguments.store))
+    return with_store(lambda: main(arguments.paths, arguments.store))
 
 
 def migrate(arguments: argparse.Namespace) -> int:
     """Bring a store's schema up to date and print what was done."""
     from storage.urls import migrate as bring_up_to_date
 
-    url = arguments.store or os.environ.get("SIGNALBOX_STORE")
-    if not url:
-        raise WrongUse("migrate: name the store with --store or SIGNALBOX_STORE")
+    url = store_named(arguments)
 
     def run() -> int:
         done: list[str] = bring_up_to_date(url)
         print("\n".join(done) if done else "nothing to do: the schema is up to date")
         return DONE
 
-    return _with_store(run)
+    return with_store(run)
 
 
 def check_config(arguments: argparse.Namespace) -> int:
@@ -163,7 +161,15 @@ def version(_: argparse.Namespace) -> int:
     return DONE
 
 
-def _with_store(run: Callable[[], int], wanted: str = "") -> int:
+def store_named(arguments: argparse.Namespace) -> str:
+    """The store's URL. Raises WrongUse if none was named."""
+    url: str | None = arguments.store or os.environ.get("SIGNALBOX_STORE")
+    if not url:
+        raise WrongUse("name the store with --store or SIGNALBOX_STORE")
+    return url
+
+
+def with_store(run: Callable[[], int], wanted: str = "") -> int:
     """Run what may find that its store, or the address ``wanted``, cannot be had: the answer is no, with the reason."""
     from storage.store import StorageUnavailable, StorageUnfit
 
@@ -185,7 +191,8 @@ def _only_cause(problem: BaseException) -> BaseException:
     return problem
 
 
-def _now_ms() -> int:
+def now_ms() -> int:
+    """The present moment in ms since 1970."""
     import time
 
     return time.time_ns() // 1_000_000

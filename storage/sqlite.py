@@ -85,7 +85,7 @@ class SQLiteStore:
 
     def migrate(self) -> list[str]:
         """Like ``open``; gives the names of the migrations that were applied."""
-        with self._write_lock, _translated(self._path):
+        with self._write_lock, translated(self._path):
             if self._is_open:
                 return []
             if self._path != MEMORY:
@@ -137,7 +137,7 @@ class SQLiteStore:
 
     @contextmanager
     def _working(self, lock: threading.RLock) -> Iterator[None]:
-        with lock, _translated(self._path):
+        with lock, translated(self._path):
             if not self._is_open:
                 raise StorageUnavailable(f"{self._path} is not open")
             yield
@@ -240,7 +240,7 @@ def _transaction(connection: apsw.Connection, begin: str) -> Iterator[apsw.Conne
 
 
 @contextmanager
-def _translated(path: str) -> Iterator[None]:
+def translated(path: str) -> Iterator[None]:
     """SQLite's errors in the port's words."""
     try:
         yield

@@ -26,7 +26,7 @@ NOW = 1_700_000_000_000
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("SIGNALBOX_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr(commands, "_now_ms", lambda: NOW)
+    monkeypatch.setattr(commands, "now_ms", lambda: NOW)
 
 
 @pytest.fixture

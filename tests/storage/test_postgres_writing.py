@@ -11,7 +11,9 @@ from cut_proxy import CutProxy
 from storage_samples import closed, contact, conversation, delivery, key, message
 
 from protocol.records import Batch, ContactByAddress, ConversationById, Timeline
+from storage import postgres_link
 from storage.postgres import PostgresStore
+from storage.postgres_writing import Writing
 from storage.store import StorageUnavailable, StorageUnfit
 from storage.tables import TABLES
 
@@ -132,6 +134,58 @@ def test_a_commit_that_arrives_late_finds_its_transaction_ended(proxy: CutProxy,
     assert rows() == before
     store.commit(THIRD)
     assert store.load().last_seq == 3
+
+
+def test_a_commit_that_nobody_can_end_is_waited_for(
+    proxy: CutProxy, open_through: Any, rows: Any, monkeypatch: Any
+) -> None:
+    """The old backend can neither be ended nor ends by itself: only the lock of its row tells how it went."""
+    monkeypatch.setattr(postgres_link, "END_BACKEND", "SELECT $1::int, $2::timestamptz")
+    store = open_through()
+    store.commit(FIRST)
+    before = rows()
+    store._patience_s = store._writer._patience_s = SHORT_S
+    proxy.at_commit = "hold"
+    with pytest.raises(StorageUnavailable):
+        store.commit(SECOND)
+    proxy.release.set()
+    proxy.delivered.wait()
+    store._writer._patience_s = 30.0
+    assert store.load().last_seq == 2
+    assert rows() == before
+    store.commit(THIRD)
+
+
+async def fail_at_the_second_table(writing: Writing, connection: Any) -> None:
+    """As if the connection were lost there."""
+
+    class Lost:
+        tables = 0
+
+        async def execute(self, *arguments: Any) -> Any:
+            return await connection.execute(*arguments)
+
+        async def fetch(self, *arguments: Any) -> Any:
+            Lost.tables += 1
+            if Lost.tables == 2:
+                raise ConnectionError("lost")
+            return await connection.fetch(*arguments)
+
+    await writing.write(Lost())
+
+
+def test_a_batch_that_was_begun_twice_is_taken_back_once(open_through: Any, rows: Any) -> None:
+    """What the first attempt had replaced is not put back beside what the second one had."""
+    store = open_through()
+    store.commit(FIRST)
+    before = rows()
+    writing = Writing(SECOND, store._name, store._number, None)
+    with pytest.raises(ConnectionError):
+        store._writer.run(lambda connection: fail_at_the_second_table(writing, connection))
+    store._writer.run(writing.write)
+    assert rows() != before
+    store._writer.run(writing.take_back)
+    assert rows() == before
 
 
 def test_a_commit_of_another_server_in_the_meantime_is_not_taken_for_ours(

@@ -178,3 +178,22 @@ def overfull(core: Core, agent: str, channel_class: str) -> bool:
     actor = core.house.agents[agent]
     own = actor.record.settings.capacity.get(channel_class)
     return own is not None and actor.used()[channel_class] > own
+
+
+def check_equal(left: Any, right: Any, left_name: str, right_name: str, path: str = "") -> None:
+    """Raises AssertionError that says where two plain values differ."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        for key in sorted({*left, *right}, key=str):
+            check_equal(left.get(key), right.get(key), left_name, right_name, f"{path}.{key}")
+    else:
+        assert left == right, f"{path}: {left_name} {left!r}, {right_name} {right!r}"
+
+
+def forget_what_left(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """What had ended may leave memory in any step; contacts who have nothing left here, too."""
+    for name, record in list(before["conversations"].items()):
+        if record["state"] not in LIVE and name not in after["conversations"]:
+            del before["conversations"][name]
+    live = {record["contact"] for record in before["conversations"].values()}
+    for name in before["contacts"].keys() - after["contacts"].keys() - live:
+        del before["contacts"][name]

@@ -39,7 +39,7 @@ OUTSIDE = {
 #: fields of a summary that are about the house's own work: as if there were none, for whoever is outside
 INSIDE_FIELDS = (
     "needs", "lateness", "waiting_since", "assignee", "crew", "managers_added", "moved_to", "link", "skills",
-    "snoozed_until", "snoozed_by", "priority", "tags", "unread",
+    "snoozed_until", "snoozed_by", "priority", "tags",
 )  # fmt: skip
 INSIDE_ENTRY_FIELDS = ("agent", "service", "origin", "anyway", "comment", "until", "step")
 STATUSES = ("online", "rep_needed", "pending", "soon", "overdue", "snoozed", "closed")

@@ -22,7 +22,7 @@ from actors.memory import CLOSED_IN_MEMORY
 from protocol.codec import encode_json
 from protocol.errors import INTERNAL
 from protocol.records import ClosedIn
-from tests.invariants import BY_HAND, LIVE, broken, miscounted, overfull
+from tests.invariants import BY_HAND, LIVE, broken, check_equal, forget_what_left, miscounted, overfull
 from tests.world import World
 
 AGENTS = ("ana", "bo", "cy", "dee", "eve")
@@ -308,8 +308,8 @@ class Storm:
         world.core.undo([out, *gone], world.now)
         self._check_counts()
         after = snapshot(world.core)
-        _forget_what_left(before, after)
-        _equal(before, after, "before the refused step", "after it was taken back")
+        forget_what_left(before, after)
+        check_equal(before, after, "before the refused step", "after it was taken back")
         gone_name = next(name for name, number in world.sessions.items() if number not in world.core.house.sessions) \
             if len(world.core.house.sessions) < len(world.sessions) else None  # fmt: skip
         assert gone_name is None, f"the session of {gone_name} is gone though its end was taken back"
@@ -347,26 +347,7 @@ class Storm:
         loaded = Core(self.world.settings)
         loaded.load(self.world.store.load(), self.world.now)
         mine, theirs = snapshot(self.world.core, live=False), snapshot(loaded, live=False)
-        _equal(mine, theirs, "in memory", "after a reload")
-
-
-def _equal(left: Any, right: Any, left_name: str, right_name: str, path: str = "") -> None:
-    """Raises AssertionError that says where two plain values differ."""
-    if isinstance(left, dict) and isinstance(right, dict):
-        for key in sorted({*left, *right}, key=str):
-            _equal(left.get(key), right.get(key), left_name, right_name, f"{path}.{key}")
-    else:
-        assert left == right, f"{path}: {left_name} {left!r}, {right_name} {right!r}"
-
-
-def _forget_what_left(before: dict[str, Any], after: dict[str, Any]) -> None:
-    """What had ended may leave memory in any step; contacts who have nothing left here, too."""
-    for name, record in list(before["conversations"].items()):
-        if record["state"] not in LIVE and name not in after["conversations"]:
-            del before["conversations"][name]
-    live = {record["contact"] for record in before["conversations"].values()}
-    for name in before["contacts"].keys() - after["contacts"].keys() - live:
-        del before["contacts"][name]
+        check_equal(mine, theirs, "in memory", "after a reload")
 
 
 def snapshot(core: Core, *, live: bool = True) -> dict[str, Any]:

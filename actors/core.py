@@ -315,7 +315,7 @@ class Core:
         call = item.call
         wants_answer = call.id is not UNSET
         turn = Turn(now)
-        turn.session = item.session
+        turn.session, turn.secret = item.session, item.secret
         reply = self._answer(call, principal, turn, now)
         if not wants_answer:
             return

@@ -36,10 +36,11 @@ class Ended(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """A request of an open session."""
+    """A request of an open session; ``secret``: a fresh one nobody can guess, for methods that may need one."""
 
     session: int
     call: Call
+    secret: str = ""
 
 
 class Configured(Struct, frozen=True):
@@ -96,6 +97,13 @@ class Welcome(Struct, frozen=True):
     missed: Missed | None = None
     resync: bool = False
     error: RequestError | None = None
+    principal: Principal | None = None  # who the session is, if not the one it was opened for: contacts are merged
+
+
+class Dismiss(Struct, frozen=True):
+    """The sessions that hear this address are to end and come back: whoever it is has another name now."""
+
+    address: str
 
 
 class Tell(Struct, frozen=True):
@@ -125,7 +133,7 @@ class Mail(Struct, frozen=True):
     created_at: int  # tick
 
 
-Outgoing = Reply | Welcome | Tell | Post | Mail
+Outgoing = Reply | Welcome | Dismiss | Tell | Post | Mail
 
 
 class Output(Struct, frozen=True):
@@ -140,6 +148,7 @@ class Output(Struct, frozen=True):
 __all__ = [
     "Asked",
     "Configured",
+    "Dismiss",
     "Ended",
     "Input",
     "Mail",

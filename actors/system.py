@@ -57,11 +57,12 @@ class Actor:
 class Turn:
     """One input and everything it sets off. ``now`` is its moment, in ticks."""
 
-    __slots__ = ("_last", "_later", "_queue", "about", "answer", "before", "effects", "now", "session", "undo")
+    __slots__ = ("_last", "_later", "_queue", "about", "answer", "before", "effects", "now", "secret", "session", "undo")
 
     def __init__(self, now: int) -> None:
         self.now = now
         self.session = 0  # whose request it is
+        self.secret = ""  # that nobody can guess, for this request
         self.answer: Any = None  # what the request's result needs beside the state: the entry it made,
         self.about: Any = None  # or the conversation it led to
         self.before: dict[Actor, Struct | None] = {}  # what each actor was; None = it did not exist

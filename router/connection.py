@@ -26,6 +26,8 @@ from protocol.requests import SessionLimits, SessionOpen, SessionOpened, Session
 from protocol.session import Limits, Session
 from protocol.times import Moment, moment
 
+#: what may need a secret: each makes one conversation at most, or one new link
+NEED_SECRET = frozenset({"conversation.create", "conversation.start", "conversation.update"})
 FAILED_TOKENS_MAX = 3  # of session.refresh, after which the session ends
 
 #: reads an answer from the store and hands it to the second argument, now or later
@@ -60,6 +62,9 @@ class Desk(Protocol):
 
     def submit(self, item: Input) -> None:
         """Hand in something to be done, in order."""
+
+    def secret(self) -> str:
+        """A new one nobody can guess, fit for a link."""
 
     def revoke(self, connection: Connection, call: Call) -> None:
         """Do ``session.revoke``, and answer it."""
@@ -162,7 +167,8 @@ class Connection:
                 case "session.revoke":
                     self._desk.revoke(self, call)
                 case _:
-                    self._desk.submit(Asked(self.number, call))
+                    secret = self._desk.secret() if call.method in NEED_SECRET else ""
+                    self._desk.submit(Asked(self.number, call, secret))
         except RequestError as error:
             self._refuse(ident, error)
 

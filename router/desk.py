@@ -5,6 +5,7 @@ The driver takes from the inbox what is handed in here.
 
 from __future__ import annotations
 
+import secrets
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -28,6 +29,7 @@ from router.revocation import Revocations, Revoked
 from storage.store import StorageUnavailable, StorageUnfit
 
 INBOX_MAX = 8_192  # then readers wait
+SECRET_BYTES = 24  # of chance in a link
 RECHECK_MAX = 64  # tokens verified at one go, 30 µs each
 
 
@@ -81,6 +83,10 @@ class HouseDesk:
             raise refused("draining")
         self._inbox.append(item)
         self._work.ring()
+
+    def secret(self) -> str:
+        """A new one nobody can guess."""
+        return secrets.token_urlsafe(SECRET_BYTES)
 
     def revoke(self, connection: Connection, call: Call) -> None:
         """``session.revoke``, answered when it is durable. Raises RequestError (draining)."""

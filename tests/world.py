@@ -39,6 +39,7 @@ class World:
         self.last: Output | None = None
         self.tolerant = False  # True: a test makes handlers fail on purpose
         self._numbers = 0
+        self._secrets = 0
         self.sessions: dict[str, int] = {}
         self.store.open()
         self.boot()
@@ -92,7 +93,8 @@ class World:
         if who not in self.sessions:
             self.open(who)
         call = Call(method, convert(params, METHODS[method].params), 1)
-        return Asked(self.sessions[who], call)
+        self._secrets += 1
+        return Asked(self.sessions[who], call, f"secret-{self._secrets}")
 
     def receive(self, address: str, text: str = "Hello", *, channel: str = "sms", **more: Any) -> Conversation:
         """A contact writes through a connector; the conversation."""

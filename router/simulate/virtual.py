@@ -44,6 +44,7 @@ class VirtualServer:
         self._faults: list[str] = []
         self._inputs: list[Input] = []
         self._hung_up: list[Connection] = []
+        self._secrets = 0  # given out: the same in each performance, and none twice
         self._gate = Gate(secret=SECRET, workspace=settings.id, require_expiry=False)
         self._boot()
 
@@ -146,6 +147,11 @@ class VirtualServer:
     def submit(self, item: Input) -> None:
         """Kept until ``settle``."""
         self._inputs.append(item)
+
+    def secret(self) -> str:
+        """One that is not hard to guess: the next number."""
+        self._secrets += 1
+        return f"secret-{self._secrets}"
 
     def join(self, connection: Connection) -> int:
         """See Hub."""

@@ -47,6 +47,9 @@ class FakeDesk:
             raise refused("unauthenticated")
         return Principal("agent", token), None
 
+    def secret(self) -> str:
+        return "a secret"
+
     def submit(self, item: Any) -> None:
         if isinstance(item, Asked):
             self.asked += 1

@@ -51,6 +51,9 @@ class Desk:
             raise refused("draining")
         self.submitted.append(item)
 
+    def secret(self) -> str:
+        return "a secret"
+
     def revoke(self, connection: Connection, call: Any) -> None:
         self.submit(call)
 

@@ -15,6 +15,7 @@ from storage_samples import closed, contact, conversation, delivery, key, messag
 from protocol.records import (
     AgentRecord,
     Batch,
+    ClosedWith,
     DeliveryOf,
     KeyOf,
     ServiceRecord,
@@ -245,4 +246,20 @@ def test_every_table_of_the_schema_is_in_a_backup(lasting_url: str, opened: Any)
     )
     with reading(lasting_url) as found:
         names = {name for (name,) in found.rows(sql)}
-    assert names == {table.name for table in TABLES} | {"commits", "schema_version"}
+    followed_by_triggers = {"closed_crews"}
+    assert names == {table.name for table in TABLES} | {"commits", "schema_version"} | followed_by_triggers
+
+
+def test_who_was_in_the_crew_of_a_closed_conversation_is_found_in_what_was_restored(
+    lasting_url: str, other_url: str, file: str, opened: Any
+) -> None:
+    opened(lasting_url).commit(Batch(records=(closed("c1", 1, crew=("ana",)), closed("c2", 2, crew=("bo", "ana")))))
+    backup(lasting_url, file, silent)
+    for replace in (False, True):
+        restore(file, other_url, silent, replace=replace)
+        store = opened(other_url)
+        assert [[found.id for found in answer] for answer in store.read([ClosedWith("ana", 9), ClosedWith("bo", 9)])] == [
+            ["c2", "c1"], ["c2"],
+        ]  # fmt: skip
+        assert sum(counted.count for counted in store.load().closed if counted.agent is None) == 2
+        store.close()

@@ -128,6 +128,7 @@ class Codec:
         module: Any = msgspec.json if form == "json" else msgspec.msgpack
         encoder = _JSON if form == "json" else _MSGPACK
         self.encode = encoder.encode
+        self._decoder = module.Decoder
         self._one = module.Decoder(_ANY_REQUEST, dec_hook=_from_wire).decode
         self._many = module.Decoder(list[_ANY_REQUEST], dec_hook=_from_wire).decode
         self._items = module.Decoder(list[Raw]).decode
@@ -173,14 +174,34 @@ class Codec:
         return frame[:1] in (b"\xdc", b"\xdd") or 0x90 <= (frame[0] if frame else 0) <= 0x9F
 
     def _batch(self, frame: bytes | str, batch_max: int) -> list[Call | Refusal]:
-        items = self._items(frame)
-        if not 1 <= len(items) <= batch_max:
-            text = f"a batch has 1 to {batch_max} requests, this one {len(items)}"
-            return [Refusal(RequestError(NOT_A_REQUEST, text, {"retry": False, "limit": batch_max}))]
         try:
-            return [_checked(_NAME_OF[type(item)], item, frame) for item in self._many(frame)]
+            items = self._many(frame)
+            if 1 <= len(items) <= batch_max:
+                return [_checked(_NAME_OF[type(item)], item, frame) for item in items]
         except (*_UNREADABLE, _NulError):
-            return [self._request(bytes(item)) for item in items]
+            if not self._has_more(frame, batch_max) and (raw := self._items(frame)):
+                return [self._request(bytes(item)) for item in raw]
+        text = f"a batch has 1 to {batch_max} requests"
+        return [Refusal(RequestError(NOT_A_REQUEST, text, {"retry": False, "limit": batch_max}))]
+
+    def _has_more(self, frame: bytes | str, most: int) -> bool:
+        """Whether an array has more items, looking at no further one: a frame of ones has a hundred thousand."""
+        left = most
+
+        def count(kind: type, value: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise _FullError
+            return kind()
+
+        try:
+            self._decoder(list[_Item], dec_hook=count).decode(frame)
+        except _FullError:
+            return True
+        except _UNREADABLE:  # an item that cannot be read: so far there were not too many
+            pass
+        return False
 
     def _request(self, frame: bytes | str) -> Call | Refusal:
         try:
@@ -218,6 +239,14 @@ class Codec:
         if (path := nul_path(plain.get("params"))) is not None:
             return Refusal(bad_params(path, "text without NUL characters"), ident)
         return Call(method, item.params, item.id)
+
+
+class _Item:
+    """Anything in an array, counted as it is met."""
+
+
+class _FullError(Exception):
+    """There are more items than there may be."""
 
 
 class _NulError(Exception):

@@ -39,15 +39,16 @@ class Limits(Struct, frozen=True, kw_only=True):
     outbox_notices: int = 1_024
     outbox_bytes: int = 4_194_304
     refusals_max: int = 1_000  # rate refusals within FLOOD_MS, after which a peer is flooding
-    bytes_per_s: int = 1_048_576  # what is more is read later
+    bytes_per_s: int = 262_144  # what is more is read later
     trusted_bytes_per_s: int = 67_108_864
     principal_sessions: int = 100
     principal_requests_per_s: int = 400
     principal_requests_burst: int = 800
     address_connections: int = 1_000
     address_connections_per_s: int = 50
-    address_requests_per_s: int = 2_000
-    address_requests_burst: int = 4_000
+    address_requests_per_s: int = 500
+    address_requests_burst: int = 1_000
+    address_bytes_per_s: int = 1_048_576
     address_faults: int = 100  # failed tokens and the like, a minute
 
     def rate(self, role: Role | None) -> tuple[int, int]:

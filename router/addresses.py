@@ -2,6 +2,7 @@
 
     connections   at once, and new ones a second: beyond that an upgrade gets 503, and far beyond it nothing at all
     requests      of all sessions of agents and contacts (``Session`` takes from the bucket)
+    reading       bytes and frames of all but trusted sessions (``Pace``)
     faults        failed tokens, broken frames, floods: too many in a minute, and upgrades from there get 429
 
 An IPv6 address counts by its /64, which is what one customer has. A proxy of the operator is not counted itself: it
@@ -20,6 +21,7 @@ import trio
 from protocol.bucket import Bucket
 from protocol.session import Limits
 from router.head import RefusedError
+from router.pace import frames
 from router.tls import socket_of
 
 SPARE_MAX = 16  # connections beyond the limit, that still get pages and a 503
@@ -101,6 +103,11 @@ class Visit:
         """The buckets its requests are taken from."""
         return () if self._place is None else (self._place.requests,)
 
+    @property
+    def pace(self) -> tuple[Bucket, Bucket] | None:
+        """The buckets of what is read of it: bytes, and frames."""
+        return None if self._place is None else (self._place.bytes, self._place.frames)
+
     def forwarded(self, names: Iterable[str]) -> None:
         """What ``X-Forwarded-For`` says, if one of our proxies says it: the last that is no proxy counts."""
         if not self._speaks_for_others or self._place is not None:
@@ -138,20 +145,22 @@ class Visit:
 class _Place:
     """What one address has and may."""
 
-    __slots__ = ("arrivals", "faults", "limits", "open", "requests")
+    __slots__ = ("arrivals", "bytes", "faults", "frames", "limits", "open", "requests")
 
     def __init__(self, limits: Limits, now: int) -> None:
         self.limits = limits
         self.open = 0
         self.arrivals = Bucket(limits.address_connections_per_s, limits.address_connections + SPARE_MAX, now)
         self.requests = Bucket(limits.address_requests_per_s, limits.address_requests_burst, now)
+        self.frames = frames(limits.address_requests_per_s, limits.address_requests_burst, now)
+        self.bytes = Bucket(limits.address_bytes_per_s, max(limits.address_bytes_per_s, limits.frame_bytes), now)
         self.faults = Bucket(limits.address_faults / FAULT_S, limits.address_faults, now)
 
     def barred_s(self, now: int) -> float:
         return self.faults.wait_s(now)
 
     def is_idle(self, now: int) -> bool:
-        buckets = (self.arrivals, self.requests, self.faults)
+        buckets = (self.arrivals, self.requests, self.frames, self.bytes, self.faults)
         return not self.open and all(bucket.wait_s(now, bucket.burst) == 0 for bucket in buckets)
 
 

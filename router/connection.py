@@ -119,9 +119,11 @@ class Connection:
 
     # ------------------------------------------------------------ in
 
-    def receive(self, frame: bytes | str) -> None:
-        """One whole frame from the peer; its requests are done in order."""
+    def receive(self, frame: bytes | str) -> int:
+        """One whole frame from the peer; its requests are done in order. Returns how many were looked at."""
+        count = 0
         for item in self.session.receive(frame, self._desk.now()):
+            count += 1
             if self.session.state == "closed":
                 break
             if isinstance(item, Refusal):
@@ -130,6 +132,7 @@ class Connection:
                 self._take(item)
         if self.session.closing in (closing.FLOODING, closing.UNAUTHENTICATED):
             self._end(self.session.closing)
+        return count
 
     def lost(self) -> None:
         """The peer is gone, however it went. Idempotent."""

@@ -134,7 +134,7 @@ class Front:
         rest: bytes,
         authorization: str | None,
     ) -> None:
-        limits, metrics, pace = self._desk.limits, self._metrics, Pace(self._desk.limits)
+        limits, metrics, pace = self._desk.limits, self._metrics, Pace(self._desk.limits, visit.pace)
         wire = Wire(stream, metrics)
         outbox = Outbox(limits, metrics, opcode=TEXT if upgrade.format == "json" else BINARY, close_s=self._close_s)
         socket = WebSocket(
@@ -162,9 +162,9 @@ class Front:
     async def _read(self, socket: WebSocket, connection: Connection, outbox: Outbox, pace: Pace) -> None:
         """Hand in what the peer sends. Returns only if it is gone: any other end is the writer's to make."""
         try:
-            await self._read_first(socket, connection, outbox)
+            await self._read_first(socket, connection, outbox, pace)
             pace.trust(connection.principal.role if connection.principal else None)
-            await self._read_all(socket, connection, outbox)
+            await self._read_all(socket, connection, outbox, pace)
         except GoneError:
             return
         except FaultyError as fault:
@@ -177,26 +177,30 @@ class Front:
         outbox.close(code, closing.MEANINGS[code][0])
         await trio.sleep_forever()
 
-    async def _read_first(self, socket: WebSocket, connection: Connection, outbox: Outbox) -> None:
+    async def _read_first(self, socket: WebSocket, connection: Connection, outbox: Outbox, pace: Pace) -> None:
         """Up to the message that opens the session, for which there is so much time and no more."""
         with trio.move_on_after(self._open_s) as patience:
             while connection.session.state == "new":
-                await self._read_one(socket, connection, outbox)
+                count = await self._read_one(socket, connection, outbox)
+                if connection.session.state == "new":  # whoever opens it in time is not cut off while it pays
+                    await pace.frame(count)
         if patience.cancelled_caught:
             connection.session.close(closing.UNAUTHENTICATED)
             outbox.close(closing.UNAUTHENTICATED, f"no session was opened within {self._open_s:g} s")
 
-    async def _read_all(self, socket: WebSocket, connection: Connection, outbox: Outbox) -> None:
+    async def _read_all(self, socket: WebSocket, connection: Connection, outbox: Outbox, pace: Pace) -> None:
         await self._room()
         while connection.session.state != "closed" and outbox.closing is None:
-            await self._read_one(socket, connection, outbox)
+            await pace.frame(await self._read_one(socket, connection, outbox))
             await self._room()
 
-    async def _read_one(self, socket: WebSocket, connection: Connection, outbox: Outbox) -> None:
+    async def _read_one(self, socket: WebSocket, connection: Connection, outbox: Outbox) -> int:
+        """Hand in one message; how many requests were in it."""
         message = await socket.receive()
-        if outbox.closing is None:  # else it ended while we waited
-            self._metrics.frames_received += 1
-            connection.receive(message)
+        if outbox.closing is not None:  # it ended while we waited
+            return 0
+        self._metrics.frames_received += 1
+        return connection.receive(message)
 
 
 def _faults(connection: Connection, socket: WebSocket) -> int:

@@ -392,3 +392,13 @@ def test_damaged_frames_never_raise(frame: Any, place: int, damage: bytes) -> No
         at = place % (len(whole) + 1)
         answered(codec, whole[:at] + damage + whole[at + len(damage) :])
         answered(codec, whole[:at])
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS.keys())
+def test_an_array_of_very_many_is_refused_without_looking_at_all_of_them(codec: Codec) -> None:
+    whole = codec.encode([1] * 100_000)
+    with_garbage_behind = whole[:-1] + b"\xc1"  # nothing in either format: whoever reads so far complains
+    for frame in (whole, with_garbage_behind):
+        [refusal] = codec.decode(frame, 256)
+        assert isinstance(refusal, Refusal)
+        assert (refusal.error.code, refusal.error.data["limit"]) == (-32600, 256)

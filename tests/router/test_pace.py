@@ -4,20 +4,47 @@ import trio
 from network import Peer, build, masked
 from trio.testing import MockClock
 
+from protocol.bucket import Bucket
 from protocol.session import Limits
-from router.pace import BYTES_BURST_S, Pace
+from router.pace import AHEAD, Pace, frames
 
-LIMITS = Limits(bytes_per_s=1_000, requests_per_s=10, requests_burst=20, trusted_requests_per_s=1_000)
+LIMITS = Limits(
+    bytes_per_s=1_000, frame_bytes=1_000, requests_per_s=5, requests_burst=10, trusted_requests_per_s=1_000
+)  # so 10 frames a second, and 20 at once
 
 
 async def test_bytes_are_read_at_their_rate_after_a_burst(autojump_clock: MockClock) -> None:
     pace = Pace(LIMITS)
     started = trio.current_time()
-    await pace.bytes(1_000 * BYTES_BURST_S)
+    await pace.bytes(1_000)
     assert trio.current_time() == started
     await pace.bytes(500)
     await pace.bytes(500)
     assert 0.99 < trio.current_time() - started < 1.01
+
+
+async def test_one_whole_frame_is_read_at_once_however_slow_the_rate(autojump_clock: MockClock) -> None:
+    pace = Pace(Limits(bytes_per_s=10, frame_bytes=1_000))
+    started = trio.current_time()
+    await pace.bytes(1_000)
+    assert trio.current_time() == started
+
+
+async def test_what_is_shared_is_paid_for_by_all_but_whom_we_trust(autojump_clock: MockClock) -> None:
+    shared = (Bucket(100, 100, 0), frames(5, 10, 0))
+    one, two, trusted = (Pace(Limits(), shared) for _ in range(3))
+    trusted.trust("connector")
+    started = trio.current_time()
+    await one.bytes(100)
+    await one.frame(20)
+    assert trio.current_time() == started
+    await trusted.bytes(1_000)
+    await trusted.frame(1_000)
+    assert trio.current_time() == started
+    await two.bytes(50)
+    assert 0.49 < trio.current_time() - started < 0.51
+    await two.frame(10 * AHEAD)
+    assert 1.9 < trio.current_time() - started < 2.1
 
 
 async def test_frames_are_read_at_the_rate_of_requests(autojump_clock: MockClock) -> None:
@@ -70,7 +97,7 @@ async def test_a_flood_of_fragments_and_pongs_is_read_at_that_rate(autojump_cloc
 
 
 async def test_a_large_message_is_taken_but_not_many_at_once(autojump_clock: MockClock) -> None:
-    built = build(Limits(bytes_per_s=10_000), heartbeat_s=1_000)
+    built = build(Limits(bytes_per_s=10_000, frame_bytes=110_000), heartbeat_s=1_000)
     here, there = built.in_memory()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(built.front.handle, there)
@@ -81,7 +108,7 @@ async def test_a_large_message_is_taken_but_not_many_at_once(autojump_clock: Moc
         nursery.start_soon(send, here, masked(large) * 3)
         for _ in range(3):
             assert (await here.json())["id"] == 2
-        assert 25 < trio.current_time() - started < 31
+        assert 18 < trio.current_time() - started < 31
         nursery.cancel_scope.cancel()
 
 

@@ -258,8 +258,7 @@ def test_who_was_in_the_crew_of_a_closed_conversation_is_found_in_what_was_resto
     for replace in (False, True):
         restore(file, other_url, silent, replace=replace)
         store = opened(other_url)
-        assert [[found.id for found in answer] for answer in store.read([ClosedWith("ana", 9), ClosedWith("bo", 9)])] == [
-            ["c2", "c1"], ["c2"],
-        ]  # fmt: skip
+        answers = store.read([ClosedWith("ana", 9), ClosedWith("bo", 9)])
+        assert [[found.id for found in answer] for answer in answers] == [["c2", "c1"], ["c2"]]
         assert sum(counted.count for counted in store.load().closed if counted.agent is None) == 2
         store.close()

@@ -14,6 +14,7 @@ from actors.views import passes
 from protocol.ids import Principal
 from protocol.records import AgentRecord, ConversationRecord, ServiceRecord
 from protocol.requests import ConversationList
+from tests.storm_meetings import clashes
 
 LIVE = ("open", "snoozed")
 BY_HAND = ("transferred", "assigned", "reopened")
@@ -29,6 +30,7 @@ def broken(core: Core) -> list[str]:
         *_deadlines(core),
         *_one_live(core),
         *_lists(core),
+        *clashes(core),
     ]
 
 
@@ -153,7 +155,7 @@ def miscounted(core: Core, stored: Iterable[ConversationRecord]) -> Iterator[str
 
 def _deadlines(core: Core) -> Iterator[str]:
     """Every actor's timer is armed for its earliest deadline, and none is overdue."""
-    actors = [*core.house.conversations.values(), *core.house.agents.values()]
+    actors = [*core.house.conversations.values(), *core.house.agents.values(), *core.house.meetings]
     for actor in actors:
         earliest = actor.earliest()
         armed = actor.timer.deadline if actor.timer.armed else None
@@ -165,7 +167,7 @@ def _one_live(core: Core) -> Iterator[str]:
     """One live conversation per contact, channel and service."""
     seen: dict[tuple[object, ...], str] = {}
     for record in _live(core):
-        if record.begun_agent is not None:  # those are one per contact, channel and agent
+        if record.begun_agent is not None or record.service is None:  # one per contact, channel and agent; created
             continue
         place = (record.contact, record.channel, record.service)
         if place in seen:

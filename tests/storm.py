@@ -23,6 +23,7 @@ from protocol.codec import encode_json
 from protocol.errors import INTERNAL
 from protocol.records import ClosedIn
 from tests.invariants import BY_HAND, LIVE, broken, check_equal, forget_what_left, miscounted, overfull
+from tests.storm_meetings import Meetings, working
 from tests.world import World
 
 AGENTS = ("ana", "bo", "cy", "dee", "eve")
@@ -38,7 +39,8 @@ def config(rng: random.Random) -> dict[str, Any]:
     return {
         "services": [_service(rng, name) for name in SERVICES],
         "agents": [
-            {"id": name, "capacity": _capacity(rng), "skills": rng.sample(SKILLS, rng.randint(0, 2))} for name in AGENTS
+            {"id": name, "capacity": _capacity(rng), "skills": rng.sample(SKILLS, rng.randint(0, 2)), **working(rng)}
+            for name in AGENTS
         ],
     }
 
@@ -88,6 +90,7 @@ class Storm:
         from storage.urls import open_store
 
         self.world = World(config(self.rng), store=open_store(url))
+        self.meetings = Meetings(self)
         self.world.closed_max = self.world.core.memory._closed_max = (2, CLOSED_IN_MEMORY)[seed % 2]
 
     def run(self, steps: int) -> bytes:
@@ -115,6 +118,7 @@ class Storm:
             (4, self._repeat),
             (2, self._acknowledge),
             (4, self._look),
+            (6, lambda: self.meetings.act(AGENTS)),
         ]
         if self.faults:
             doings += [(1.5, self._crash), (3, self._store_fails)]
@@ -324,6 +328,7 @@ class Storm:
         self._check_counts()
         assert self.world.last is not None
         self._check_output(self.world.last)
+        self.meetings.check()
 
     def _check_counts(self) -> None:
         """Committed or not, in memory or not."""
@@ -369,6 +374,11 @@ def snapshot(core: Core, *, live: bool = True) -> dict[str, Any]:
         "queues": {name: len(actor.waiting) for name, actor in house.services.items()},
         "held": {name: sorted(actor.holds()) for name, actor in house.agents.items()},
         "pending": {name: sorted(actor.pending) for name, actor in house.channels.items() if actor.pending},
+        "meetings": {
+            actor.record.id: msgspec.structs.asdict(actor.record)
+            for actor in sorted(house.meetings, key=lambda actor: str(actor.record.id))
+            if live or actor.until > house.wheel.now
+        },
         "seq": house.seq,
     }
     if live:

@@ -45,6 +45,7 @@ NEEDS: dict[str, Relation] = {
     "message.send": "crew",
     "message.comment": "see",
     "message.react": "see",
+    "message.forward": "crew",
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors import deadlines, reading, templates, webhook
+from actors import deadlines, fallback, forward, reading, templates, webhook
 from actors.house import check_text
 from actors.life import LivingActor
 from actors.messages import (
@@ -33,6 +33,7 @@ from actors.timeline import by_whom
 from protocol.errors import bad_params, refused
 from protocol.ids import Principal
 from protocol.objects import SYSTEM, By, Entry
+from protocol.outbox import MessageForward
 from protocol.records import ConversationRecord
 from protocol.requests import (
     ConversationAssign,
@@ -68,6 +69,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "message.send": frozenset({"open", "snoozed"}),
     "message.comment": frozenset({"open", "snoozed", "closed"}),
     "message.react": frozenset({"open", "snoozed", "closed"}),
+    "message.forward": frozenset({"open", "snoozed", "closed"}),
     "conference.start": frozenset({"open", "snoozed"}),
     "meeting.schedule": frozenset({"open", "snoozed"}),
     "conversation.read": frozenset({"open", "snoozed", "closed"}),
@@ -124,6 +126,8 @@ class ConversationActor(LivingActor):
             case MessageComment():
                 check_text(params.text)
                 turn.answer = self._note(turn, "comment", by, text=params.text)
+            case MessageForward():
+                turn.answer = forward.forward(self._house, record, params, by, turn)
             case ConversationSnooze():
                 self._snooze(params, by, turn)
             case ConversationTransfer():
@@ -173,10 +177,13 @@ class ConversationActor(LivingActor):
         self._check_window(turn.now, approved)
         record = self.record
         name = None if template is None else template.name
-        entry = self._note(
-            turn, "message", by, text=_checked(text), attachments=(), template=name, reply_to=params.reply_to
-        )
+        reader = fallback.reader(self._house, record)
+        mailed = None if reader is None else "email"
+        fields = {"text": _checked(text), "template": name, "reply_to": params.reply_to, "fallback": mailed}
+        entry = self._note(turn, "message", by, attachments=(), **fields)
         turn.answer = entry
+        if reader is not None:
+            fallback.write(self._house, entry, reader, turn)
         if principal.role == "agent":  # only a human's answer ends the wait
             record.last_agent_message_at = turn.now
             self._stop_clock()

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from actors import forward
 from actors.contact import LIVE, ContactActor
 from actors.conversation import ConversationActor
 from actors.effects import Asked, Input, Opened
@@ -23,6 +24,7 @@ from actors.watch import COALESCE_MS
 from protocol.ids import Principal
 from protocol.meetings import MeetingName, MeetingReschedule, MeetingSchedule
 from protocol.members import ConversationRead
+from protocol.outbox import MessageForward
 from protocol.records import (
     ClosedIn,
     ClosedOf,
@@ -152,6 +154,9 @@ class Memory:
                 seq = params.to if isinstance(params, MessageReact) else params.reply_to
                 if seq is not None:
                     yield entry_question(params.conversation, seq)
+            case MessageForward():
+                yield from self._conversation(params.conversation)
+                yield from forward.questions(params)
             case _:
                 conversation = getattr(params, "conversation", None)
                 if isinstance(conversation, str):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from actors import booking, watching
+from actors import booking, forward, watching
 from actors.access import NEEDS, administers, check_relation, check_sight, may_see, may_see_agent
 from actors.agent import AgentActor
 from actors.conversation import check_state
@@ -32,6 +32,7 @@ from protocol.ids import Principal, contact_id, is_printable
 from protocol.meetings import MeetingName, MeetingReschedule, MeetingSchedule, MeetingSlots
 from protocol.members import ConversationRead, Unread
 from protocol.objects import OUTSIDE_TYPES
+from protocol.outbox import MessageForward
 from protocol.params import Nothing
 from protocol.records import (
     AgentRecord,
@@ -147,6 +148,9 @@ def begin(core: Core, call: Call, principal: Principal, turn: Turn) -> None:
         case MessageReact() | MessageSend():
             _about_conversation(house, call, principal, turn)  # first: whether it may be seen at all
             _check_entry(core, params, principal)
+        case MessageForward():
+            _about_conversation(house, call, principal, turn)
+            forward.check(core, params)
         case _ if call.method in NEEDS:
             _about_conversation(house, call, principal, turn)
 
@@ -359,7 +363,7 @@ def result(core: Core, call: Call, principal: Principal, turn: Turn) -> Any:
             return _page(house, params, principal, turn.now)
         case ConversationList():
             return _items(core, params, principal, turn.now)
-        case MessageSend() | MessageComment() | MessageReact():
+        case MessageSend() | MessageComment() | MessageReact() | MessageForward():
             return OneEntry(turn.answer)
         case ConversationMove():
             moved, stub = (house.conversations[name].record for name in (params.conversation, turn.about))

@@ -155,7 +155,8 @@ class MailSettings(Struct, frozen=True, forbid_unknown_fields=True):
     username: Annotated[str, Meta(max_length=320)] | None = None
     language: Id = "en"  # of those who have none of their own
     time_zone: Annotated[str, Meta(max_length=64)] = "UTC"  # of people outside, for the digests of a day
-    unsubscribe: Annotated[str, Meta(max_length=2_000)] | None = None  # of digests: https://… or mailto:…, {recipient}
+    unsubscribe: Annotated[str, Meta(max_length=500)] | None = None  # of digests: https://… or mailto:…, {recipient}
+    templates: str | None = None  # a folder whose templates go before ours
 
 
 class WorkspaceSettings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -29,6 +29,7 @@ def serve(arguments: argparse.Namespace) -> int:
     from router import development
     from router.auth import Gate
     from router.keys import WEBHOOK_SECRET, read_secret
+    from router.mail.opening import open_mailer
 
     dev: bool = arguments.dev
     path = arguments.config or (development.CONFIG if dev else None)
@@ -44,12 +45,15 @@ def serve(arguments: argparse.Namespace) -> int:
             )
         gate = Gate.from_config(config, environ)
         webhook_secret = read_secret(environ, WEBHOOK_SECRET)
+        printing = dev and config.workspace.mail is None
+        config = development.with_mail(config) if printing else config
+        mailer = open_mailer(config.workspace, environ, printing=printing)
     except settings.ConfigError as problem:
         raise WrongUse(f"the configuration cannot be used:\n{problem}") from None
     if dev:
         print(development.greeting(config, gate, now_ms()), file=sys.stderr, flush=True)
     return _run_server(
-        (config, gate, webhook_secret, lambda: Gate.from_config(config, environ), arguments.debug_echo),
+        (config, gate, webhook_secret, lambda: Gate.from_config(config, environ), arguments.debug_echo, mailer),
         config,
         settings.doubts(config),
     )

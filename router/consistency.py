@@ -6,7 +6,9 @@ agents to what the file says; ``signalbox check-config`` counts them as wrong, t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from email.utils import parseaddr
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -15,8 +17,9 @@ import msgspec
 from actors.hours import compiled, zone
 from actors.slots import working_hours
 from protocol.ids import is_printable
+from protocol.params import EMAIL
 from protocol.session import Limits
-from protocol.settings import AgentSettings, ServiceSettings, Step, WorkspaceSettings
+from protocol.settings import AgentSettings, MailSettings, ServiceSettings, Step, WorkspaceSettings
 
 if TYPE_CHECKING:
     from router.config import Config
@@ -32,6 +35,7 @@ def problems(config: Config) -> list[str]:
 def workspace_problems(workspace: WorkspaceSettings) -> list[str]:
     """The same for a workspace alone."""
     found = [*_twice("services", workspace.services), *_twice("agents", workspace.agents), *_classes(workspace)]
+    found += [] if workspace.mail is None else _mail(workspace.mail)
     for index, service in enumerate(workspace.services):
         found += _service(service, f"services[{index}]")
     for index, agent in enumerate(workspace.agents):
@@ -102,6 +106,18 @@ def _classes(workspace: WorkspaceSettings) -> Iterator[str]:
             if channel in owner:
                 yield f"channel_classes.{name}: channel {channel!r} is in class {owner[channel]!r} already"
             owner.setdefault(channel, name)
+
+
+def _mail(mail: MailSettings) -> Iterator[str]:
+    name, address = parseaddr(mail.sender)
+    if not is_printable(name or "-") or not re.search(EMAIL, address):
+        yield f"mail.sender: expected an address such as Support <support@example.org>, not {mail.sender!r}"
+    if mail.unsubscribe is not None and not re.match("https://|mailto:", mail.unsubscribe):
+        yield "mail.unsubscribe: expected https://… or mailto:…"
+    try:
+        zone(mail.time_zone)
+    except ValueError as problem:
+        yield f"mail.time_zone: {problem}"
 
 
 def _service(service: ServiceSettings, path: str) -> Iterator[str]:

@@ -10,7 +10,10 @@ import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from protocol.ids import Role
+from protocol.settings import MailSettings
 from router.auth import Gate
 from router.config import Config
 from router.keys import SECRET, SECRET_FILE
@@ -25,6 +28,12 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
     return dict(environ) if environ.get(SECRET) or environ.get(SECRET_FILE) else {**environ, SECRET: DEV_SECRET}
 
 
+def with_mail(config: Config) -> Config:
+    """The configuration of a workspace that has mail."""
+    workspace = msgspec.structs.replace(config.workspace, mail=MailSettings())
+    return msgspec.structs.replace(config, workspace=workspace)
+
+
 def is_loopback(host: str) -> bool:
     """True for 127.0.0.0/8, ::1 and localhost."""
     try:
@@ -37,7 +46,7 @@ def greeting(config: Config, gate: Gate, now_ms: int) -> str:
     """What a developer needs to begin: a token for each agent, a contact, a connector and the backend."""
     who: list[tuple[Role, str, tuple[str, ...]]] = [("agent", agent.id, ()) for agent in config.workspace.agents]
     who += [("contact", "kari", ()), ("connector", "whatsapp", ("whatsapp",)), ("backend", "backend", ())]
-    lines = ["demonstration only: everybody knows its secret; these tokens last 30 days"]
+    lines = ["demonstration only: everybody knows its secret; these tokens last 30 days; mails are shown here"]
     for role, sub, channels in who:
         token = gate.issue(role, sub, now_ms=now_ms, ttl_ms=TOKEN_TTL_MS, channels=channels)
         lines.append(f"{role} {sub}: {token}")

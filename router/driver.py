@@ -21,7 +21,7 @@ import trio
 from msgspec import UNSET, Struct
 
 from actors.core import Core
-from actors.effects import Asked, Configured, Ended, Input, Opened, Outgoing, Output, Post, Posted, Reply, Welcome
+from actors.effects import Asked, Configured, Ended, Input, Mailed, Opened, Outgoing, Output, Posted, Reply, Welcome
 from actors.wheel import TimerWheel
 from protocol.errors import RequestError, internal, refused
 from protocol.records import Batch, KeyRecord, Question
@@ -30,6 +30,7 @@ from protocol.session import Limits
 from protocol.settings import WorkspaceSettings
 from router.clock import Clock
 from router.desk import HouseDesk, Verifier
+from router.errands import Errands
 from router.prefetch import Prefetch
 from router.revocation import Revocations
 from storage.store import StorageUnavailable, StorageUnfit, Store
@@ -51,16 +52,6 @@ class Observer(Protocol):
 
     def request(self, method: str, outcome: str) -> None:
         """A request was answered: ``ok``, or the reason of its refusal."""
-
-
-class Caller(Protocol):
-    """Makes calls to operators' URLs; ``router.webhooks.Webhooks`` is one."""
-
-    async def call(self, item: Post, now_ms: int) -> bool:
-        """Make one attempt; whether it was taken. Never raises."""
-
-    async def close(self) -> None:
-        """Let go of what is open."""
 
 
 class _Unobserved:
@@ -92,7 +83,7 @@ class Driver(HouseDesk):
         self.core = Core(settings)
         self.statistics = Statistics()
         self.available = True  # the store takes changes
-        self.webhooks: Caller | None = None  # without one, calls stay pending
+        self.errands = Errands(self._read, self._agent_name, self._heard, self.now)
         self.observer: Observer = _Unobserved()
         self._settings = settings
         self._store = store
@@ -109,6 +100,7 @@ class Driver(HouseDesk):
 
     async def start(self) -> None:
         """Open the store, load what is live, apply the configuration. Raises StorageUnfit, StorageUnavailable."""
+        await self.errands.open()
         await self._in(self._writer, self._store.open)
         snapshot = await self._in(self._writer, self._store.load)
         await self._revocations.load()
@@ -124,15 +116,17 @@ class Driver(HouseDesk):
             nursery.start_soon(self._step_loop)
             nursery.start_soon(self._probe_loop)
             self._spawn = nursery.start_soon
-            self.hub.post = lambda item: nursery.start_soon(self._call, item)
+            self.hub.errand = self.errands.on(nursery.start_soon)
             task_status.started()
 
-    async def _call(self, item: Post) -> None:
-        """Make a call that the core asked for, and say what became of it."""
-        if self.webhooks is not None:
-            taken = await self.webhooks.call(item, self.now())
-            if not self.draining:
-                self.submit(Posted(item.webhook, taken))
+    def _heard(self, item: Posted | Mailed) -> None:
+        """What became of an errand: taken in also while draining."""
+        self._inbox.append(item)
+        self._work.ring()
+
+    def _agent_name(self, agent: str) -> str:
+        actor = self.core.house.agents.get(agent)
+        return agent if actor is None else actor.record.settings.name or agent
 
     async def settled(self) -> None:
         """Wait until everything handed in so far is durable and delivered."""
@@ -143,14 +137,15 @@ class Driver(HouseDesk):
         self.draining = True
         with trio.move_on_after(limit_s):
             await self.settled()
+            await self.errands.drain()
+            await self.settled()
         for connection in self.hub:
             connection.ending(reason, retry_after_s)
 
     async def close(self) -> None:
         """Let go of the store; ``run`` has ended."""
         with trio.CancelScope(shield=True):
-            if self.webhooks is not None:
-                await self.webhooks.close()
+            await self.errands.close()
             await self._in(self._writer, self._store.close)
             await trio.to_thread.run_sync(self._reader.close)
             await trio.to_thread.run_sync(self._writer.close)
@@ -343,7 +338,7 @@ class Driver(HouseDesk):
     async def _only_reads(self, inputs: Sequence[Input]) -> Sequence[Input]:
         """Refuse what changes anything; keep the ends of sessions for later."""
         reads = [item for item in inputs if isinstance(item, Asked) and not METHODS[item.call.method].changes]
-        self._owed.extend(item for item in inputs if isinstance(item, Ended | Configured | Posted))
+        self._owed.extend(item for item in inputs if isinstance(item, Ended | Configured | Posted | Mailed))
         self._refuse([item for item in inputs if item not in reads])
         return await self._prefetch.fetch(reads)
 

@@ -12,6 +12,7 @@ as a client sees it.
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -34,6 +35,7 @@ from router.clock import Clock
 from router.config import Config
 from router.connection import Connection
 from router.driver import Driver
+from router.mail.opening import open_mailer
 from storage.urls import open_store
 
 
@@ -235,6 +237,7 @@ async def open_router(
     settled = _read(config, store)
     tickets = _Tickets()
     driver = Driver(settled.workspace, open_store(settled.store.url), tickets, settled.limits, Clock())
+    driver.errands.mailer = open_mailer(settled.workspace, os.environ)
     try:
         await driver.start()
         async with trio.open_nursery() as nursery:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from actors.effects import Outgoing, Post, Reply, Tell, Welcome
+from actors.effects import Mail, Outgoing, Post, Reply, Tell, Welcome
 from protocol.bucket import Bucket
 from protocol.codec import CODECS
 from protocol.errors import refused
@@ -20,7 +20,7 @@ class Hub:
     """All connections of a workspace."""
 
     def __init__(self) -> None:
-        self.post: Callable[[Post], None] = _nobody_calls  # who makes the calls to operators' URLs
+        self.errand: Callable[[Post | Mail], None] = _nobody_goes  # who calls operators' URLs and sends mails
         self._numbers = 0
         self._connections: dict[int, Connection] = {}
         self._admitted: dict[str, tuple[int, Bucket]] = {}  # address -> sessions authenticated, their requests
@@ -75,8 +75,8 @@ class Hub:
             match item:
                 case Tell():
                     self._tell(item)
-                case Post():
-                    self.post(item)
+                case Post() | Mail():
+                    self.errand(item)
                 case Reply():
                     if item.session in self._connections:
                         self._connections[item.session].reply(item, ask)
@@ -112,5 +112,5 @@ class Hub:
         return {"connections": len(self._connections), "principals": len(self._hearing)}
 
 
-def _nobody_calls(item: Post) -> None:
-    """Nothing makes calls here: they stay pending and are tried again."""
+def _nobody_goes(item: Post | Mail) -> None:
+    """Nobody runs errands here: they stay pending and are asked for again."""

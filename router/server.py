@@ -23,6 +23,7 @@ from router.config import Config, ConfigError
 from router.driver import Driver
 from router.front import Front
 from router.listener import Listener, open_listeners, port_of
+from router.mail.mailer import Mailer
 from router.metrics import Metrics
 from router.pages import Pages
 from router.tls import Tls
@@ -41,6 +42,7 @@ async def serve(
     webhook_secret: bytes | None = None,
     read_gate: Callable[[], Gate] | None = None,
     debug_echo: bool = False,
+    mailer: Mailer | None = None,
 ) -> int:
     """Serve until a signal; the process's exit code. ``read_gate`` reads the keys again (on SIGHUP).
 
@@ -50,7 +52,7 @@ async def serve(
     driver = Driver(config.workspace, open_store(config.store.url), gate, config.limits, Clock())
     metrics = Metrics()
     driver.observer = metrics
-    driver.webhooks = Webhooks(webhook_secret)
+    driver.errands.webhooks, driver.errands.mailer = Webhooks(webhook_secret), mailer
     driver.heartbeat_s = config.server.heartbeat_s
     addresses = Addresses(config.limits, config.server.proxies)
     _watch(metrics, driver, addresses)
@@ -138,6 +140,9 @@ def _watch(metrics: Metrics, driver: Driver, addresses: Addresses) -> None:
     metrics.watch("driver", lambda: {**msgspec.structs.asdict(driver.statistics), **driver.queues()})
     metrics.watch("house", driver.core.statistics)
     metrics.watch("hub", driver.hub.statistics)
+    metrics.watch("errands", driver.errands.statistics)
+    if isinstance(driver.errands.mailer, Mailer):
+        metrics.watch("mail", driver.errands.mailer.statistics)
 
 
 def _readiness(driver: Driver) -> tuple[bool, str]:

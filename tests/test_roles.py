@@ -68,6 +68,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "message.send": {"conversation": "{c}", "text": "Hi"},
     "message.comment": {"conversation": "{c}", "text": "Hm"},
     "message.react": {"conversation": "{c}", "to": "{e}", "emoji": "👍"},
+    "message.forward": {"conversation": "{c}", "messages": "{es}", "to": ["guest@example.org"]},
     "connector.receive": {"channel": "sms", "address": "+9", "external_id": "m", "text": "Hi", "service": "desk"},
     "connector.delivered": {"entry": "{m}", "status": "delivered"},
 }
@@ -102,6 +103,7 @@ class Stage:
                 ],
                 "agents": [{"id": name} for name in everybody],
                 "conference_url": "https://meet.example/{conversation}",
+                "mail": {},
             }
         )  # fmt: skip
         self.world.say("backend", "template.put", template={"name": "bye", "text": "Bye"})
@@ -112,6 +114,7 @@ class Stage:
         found = self.world.start("nia", service="sales").id
         self.world.say("gus", "conversation.join", conversation=found)
         self.ids["{c}"], self.ids["{e}"] = found, self.world.timeline(found)[1].seq
+        self.ids["{es}"] = [self.ids["{e}"]]
         return found
 
     def assigned(self) -> None:

@@ -13,7 +13,7 @@ from msgspec import UNSET
 from router.simulate import needs
 from router.simulate.matching import differences, matches
 from router.simulate.names import dig
-from router.simulate.steps import Request, Save, Timeline
+from router.simulate.steps import Mail, Request, Save, Timeline
 from router.simulate.virtual_client import Heard
 from router.simulate.wording import show
 
@@ -131,6 +131,16 @@ def judge_timeline(step: Timeline, entries: Entries, start: int) -> None:
         such = sum(matches(step.count.of, entry, start) for entry in entries)
         if such != step.count.n:
             raise Failure(f"count: expected {step.count.n} of {show(step.count.of)}, got {such}")
+
+
+def judge_mail(step: Mail, letters: Entries, start: int) -> None:
+    """Raises Failure if it is not so many, or one that is expected is not among them."""
+    subjects = show([letter["subject"] for letter in letters])
+    if step.count is not UNSET and step.count != len(letters):
+        raise Failure(f"count: expected {step.count}, got {len(letters)} {subjects if letters else ''}".rstrip())
+    for index, pattern in enumerate(step.has or ()):
+        if not any(matches(pattern, letter, start) for letter in letters):
+            raise Failure(f"has.{index}: expected {show(pattern)}, got {subjects if letters else 'nothing'}")
 
 
 def _has(patterns: Sequence[Any], entries: Entries, start: int) -> None:

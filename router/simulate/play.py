@@ -20,6 +20,7 @@ from router.simulate.judge import (
     find_notice,
     forbid_notice,
     judge,
+    judge_mail,
     judge_one_of,
     judge_timeline,
     pick,
@@ -73,6 +74,7 @@ class Player:
         self._start = int(scenario.heading.start)
         self._cast = Cast(server, self._start)
         self._saved: dict[str, Any] = {}
+        self._mails_seen: dict[str, int] = {}  # of each box
 
     def play(self) -> None:
         """Go through all steps. Raises Stuck at the first that does not come out as expected."""
@@ -113,7 +115,7 @@ class Player:
             case Timeline():
                 judge_timeline(step, self._entries(step.who, step.timeline), self._start)
             case Mail():
-                raise Failure("needs mail, which is not available in this version")
+                self._mail(step)
             case _:
                 self._move(step)
 
@@ -185,6 +187,12 @@ class Player:
         if step.exactly is not UNSET:
             compare(step.exactly, page["conversation"], self._start)
         self._saved |= pick(step.save, page["conversation"])
+
+    def _mail(self, step: Mail) -> None:
+        box = self._server.boxes.of(step.mail)
+        seen = self._mails_seen.get(step.mail, 0)
+        self._mails_seen[step.mail] = len(box)
+        judge_mail(step, [msgspec.to_builtins(letter) for letter in box[seen:]], self._start)
 
     def _entries(self, who: str, conversation: str) -> list[dict[str, Any]]:
         """The whole timeline as they see it, oldest first."""

@@ -10,7 +10,9 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from protocol.settings import WorkspaceSettings
+import msgspec
+
+from protocol.settings import MailSettings, WorkspaceSettings
 from router.simulate.needs import Lacking, settings_of
 from router.simulate.play import Player, Stuck
 from router.simulate.scenario import NotAScenario, Scenario, read_scenario
@@ -48,6 +50,8 @@ def perform(scenario: Scenario, store_url: str | None = None) -> None:
         settings = settings_of(scenario.heading.config)
     except Lacking as lacking:
         raise Stuck("start", 1, str(lacking)) from None
+    if settings.mail is None:  # here it costs nothing
+        settings = msgspec.structs.replace(settings, mail=MailSettings())
     with scratch_url(store_url) as url:
         server = _server(settings, url, int(scenario.heading.start))
         try:

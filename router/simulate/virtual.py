@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from actors.core import Core
-from actors.effects import Configured, Input
+from actors.effects import Configured, Input, Mail, Post
 from protocol.codec import Call
 from protocol.errors import refused
 from protocol.ids import Principal
@@ -21,6 +21,7 @@ from protocol.settings import WorkspaceSettings
 from router.auth import Gate
 from router.connection import Connection
 from router.hub import Hub
+from router.simulate.boxes import Boxes
 from storage.store import Store
 
 OpenStore = Callable[[], Store]
@@ -45,6 +46,7 @@ class VirtualServer:
         self._inputs: list[Input] = []
         self._hung_up: list[Connection] = []
         self._secrets = 0  # given out: the same in each performance, and none twice
+        self.boxes = Boxes(settings)
         self._gate = Gate(secret=SECRET, workspace=settings.id, require_expiry=False)
         self._boot()
 
@@ -52,12 +54,16 @@ class VirtualServer:
 
     def settle(self) -> None:
         """Do what was handed in, in one turn, and then what follows from it; clients have their answers after it."""
-        while self._inputs or self._hung_up:
+        while self._inputs or self._hung_up or self._is_due():
             inputs, self._inputs = self._inputs, []
             self._turn(inputs)
             hung_up, self._hung_up = self._hung_up, []
             for connection in hung_up:
                 connection.lost()
+
+    def _is_due(self) -> bool:
+        deadline = self._core.next_deadline()
+        return deadline is not None and deadline <= self._now
 
     def pass_time(self, length_ms: int) -> None:
         """Everything that falls due within this time happens at its own moment."""
@@ -96,6 +102,7 @@ class VirtualServer:
     def _boot(self) -> None:
         self._inputs, self._hung_up = [], []
         self._hub = Hub()
+        self._hub.errand = self._errand
         self._core = Core(self._settings)
         self._store = self._open_store()
         try:
@@ -126,6 +133,15 @@ class VirtualServer:
         self._faults += self._core.failures
         self._core.failures.clear()
         return output.taken
+
+    def _errand(self, item: Post | Mail) -> None:
+        """Mails lie in their boxes at once; nobody calls URLs here."""
+        if isinstance(item, Mail):
+            self._inputs.append(self.boxes.take(item, self._store.read, self._agent_name))
+
+    def _agent_name(self, agent: str) -> str:
+        actor = self._core.house.agents.get(agent)
+        return agent if actor is None else actor.record.settings.name or agent
 
     def _ask(self, question: Question, then: Callable[[Any], None]) -> None:
         then(self._store.read([question])[0])

@@ -107,7 +107,7 @@ def test_the_keys_can_be_read_again_from_where_they_came(
 ) -> None:
     readers: list[Any] = []
 
-    async def serve(config: Config, gate: Gate, webhook_secret: bytes | None, read_gate: Any) -> int:
+    async def serve(config: Config, gate: Gate, webhook_secret: bytes | None, read_gate: Any, *rest: Any) -> int:
         readers.append(read_gate)
         return 0
 

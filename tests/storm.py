@@ -13,8 +13,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from actors.core import Core
 from actors.effects import Ended, Output, Reply
 from actors.keys import KEY_MS
@@ -22,7 +20,8 @@ from actors.memory import CLOSED_IN_MEMORY
 from protocol.codec import encode_json
 from protocol.errors import INTERNAL
 from protocol.records import ClosedIn
-from tests.invariants import BY_HAND, LIVE, broken, check_equal, forget_what_left, miscounted, overfull
+from tests.invariants import BY_HAND, broken, check_equal, forget_what_left, miscounted, overfull
+from tests.snapshot import snapshot
 from tests.storm_meetings import Meetings, working
 from tests.world import World
 
@@ -353,39 +352,6 @@ class Storm:
         loaded.load(self.world.store.load(), self.world.now)
         mine, theirs = snapshot(self.world.core, live=False), snapshot(loaded, live=False)
         check_equal(mine, theirs, "in memory", "after a reload")
-
-
-def snapshot(core: Core, *, live: bool = True) -> dict[str, Any]:
-    """A house as plain data; without ``live`` only what a restart keeps."""
-    house = core.house
-    conversations = {
-        name: msgspec.structs.asdict(actor.record)
-        for name, actor in sorted(house.conversations.items())
-        if live or actor.record.state in LIVE
-    }
-    agents = {name: msgspec.structs.asdict(actor.record) for name, actor in house.agents.items()}
-    if not live:
-        for record in agents.values():
-            del record["live"], record["lost_at"]
-    found: dict[str, Any] = {
-        "conversations": conversations,
-        "agents": agents,
-        "services": {name: msgspec.structs.asdict(actor.record) for name, actor in house.services.items()},
-        "queues": {name: len(actor.waiting) for name, actor in house.services.items()},
-        "held": {name: sorted(actor.holds()) for name, actor in house.agents.items()},
-        "pending": {name: sorted(actor.pending) for name, actor in house.channels.items() if actor.pending},
-        "meetings": {
-            actor.record.id: msgspec.structs.asdict(actor.record)
-            for actor in sorted(house.meetings, key=lambda actor: str(actor.record.id))
-            if live or actor.until > house.wheel.now
-        },
-        "seq": house.seq,
-    }
-    if live:
-        found["sessions"] = sorted(house.sessions)
-        found["contacts"] = {n: msgspec.structs.asdict(a.record) for n, a in sorted(house.contacts.items())}
-        found["presence"] = {name: list(actor.sessions) for name, actor in house.agents.items()}
-    return found
 
 
 def main() -> int:

@@ -1,0 +1,43 @@
+"""A house as plain data, for comparing two of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from actors.core import Core
+from tests.invariants import LIVE
+
+
+def snapshot(core: Core, *, live: bool = True) -> dict[str, Any]:
+    """A house as plain data; without ``live`` only what a restart keeps."""
+    house = core.house
+    conversations = {
+        name: msgspec.structs.asdict(actor.record)
+        for name, actor in sorted(house.conversations.items())
+        if live or actor.record.state in LIVE
+    }
+    agents = {name: msgspec.structs.asdict(actor.record) for name, actor in house.agents.items()}
+    if not live:
+        for record in agents.values():
+            del record["live"], record["lost_at"]
+    found: dict[str, Any] = {
+        "conversations": conversations,
+        "agents": agents,
+        "services": {name: msgspec.structs.asdict(actor.record) for name, actor in house.services.items()},
+        "queues": {name: len(actor.waiting) for name, actor in house.services.items()},
+        "held": {name: sorted(actor.holds()) for name, actor in house.agents.items()},
+        "pending": {name: sorted(actor.pending) for name, actor in house.channels.items() if actor.pending},
+        "meetings": {
+            actor.record.id: msgspec.structs.asdict(actor.record)
+            for actor in sorted(house.meetings, key=lambda actor: str(actor.record.id))
+            if live or actor.until > house.wheel.now  # those that are over leave when they are committed
+        },
+        "seq": house.seq,
+    }
+    if live:
+        found["sessions"] = sorted(house.sessions)
+        found["contacts"] = {n: msgspec.structs.asdict(a.record) for n, a in sorted(house.contacts.items())}
+        found["presence"] = {name: list(actor.sessions) for name, actor in house.agents.items()}
+    return found

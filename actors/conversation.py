@@ -17,6 +17,7 @@ from actors.messages import (
     AssigneeLost,
     Begin,
     Deliver,
+    Digested,
     Do,
     Due,
     Listen,
@@ -106,6 +107,8 @@ class ConversationActor(LivingActor):
                 self._note(turn, "meeting", message.by, told=told, **fields)
             case Seen():
                 reading.seen(self.record, message.reader, message.seq, message.counted, turn.now)
+            case Digested():
+                reading.mailed(self.record, message.reader)
             case _:
                 raise AssertionError(f"a conversation cannot take {message}")
 

@@ -100,6 +100,7 @@ class Core:
         house.webhooks = {r.id: ErrandActor(house, r) for r in snapshot.webhooks}
         house.mails = {r.id: ErrandActor(house, r) for r in snapshot.mails}
         house.templates = {r.id: TemplateActor(r) for r in snapshot.templates if not r.deleted}
+        house.digests.load(snapshot.digests)
         house.contacts = {record.id: ContactActor(house, record) for record in snapshot.contacts}
         for record in snapshot.conversations:
             house.conversations[record.id] = ConversationActor(house, record)
@@ -144,6 +145,7 @@ class Core:
             self._input(item, now)
         output = self._output(seq, taken)
         self.memory.end_step(self._is_committed)
+        self.house.digests.end_step(self._is_committed)
         return output
 
     def next_deadline(self) -> int | None:
@@ -375,6 +377,7 @@ class Core:
             turn.run()
             look_again(self.house, turn)
             reading.settle(self.house, turn)
+            self.house.digests.settle(turn)
             for actor in tuple(turn.before):
                 actor.settle(turn)
             if result is not None:

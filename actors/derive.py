@@ -11,12 +11,13 @@ from collections.abc import Container
 from actors.agent import AgentActor
 from actors.contact import LIVE
 from actors.conversation import ConversationActor
+from actors.digest import DigestActor
 from actors.errand import ErrandActor
 from actors.house import House
 from actors.meeting import MeetingActor
 from actors.wheel import Timer, TimerWheel
 
-Armed = ConversationActor | AgentActor | ErrandActor | MeetingActor
+Armed = ConversationActor | AgentActor | ErrandActor | MeetingActor | DigestActor
 
 
 def derive(house: House, now: int, parked: Container[str]) -> None:
@@ -35,6 +36,7 @@ def derive(house: House, now: int, parked: Container[str]) -> None:
             for channel_class in house.classes:
                 service.seat(name, channel_class)
     house.meetings.derive()
+    house.digests.derive()
     _arm_all(house, now, parked)
 
 
@@ -56,7 +58,8 @@ def _arm_all(house: House, now: int, parked: Container[str]) -> None:
     """A new wheel that starts before the earliest deadline, so that what is overdue fires in its order."""
     due: list[tuple[int, str, Armed]] = []
     errands = (*house.webhooks.values(), *house.mails.values())
-    actors: list[Armed] = [*house.conversations.values(), *house.agents.values(), *errands, *house.meetings]
+    others = (*house.meetings, *house.digests.actors.values())
+    actors: list[Armed] = [*house.conversations.values(), *house.agents.values(), *errands, *others]
     for actor in actors:
         actor.timer = Timer(actor, actor.timer.kind)
         deadline = actor.earliest()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from actors import reading
 from actors.agenda import Agenda
 from actors.agent_watch import AgentWatches
+from actors.digest import Digests
 from actors.effects import Tell
 from actors.explain import Decisions
 from actors.presence import PresenceActor, openers
@@ -59,6 +60,7 @@ class House:
         self.presences: dict[str, PresenceActor] = {}
         self.paces: dict[int, tuple[int, int]] = {}  # session -> since when so many changes of presence
         self.views = Views(self)
+        self.digests = Digests(self)
         self.watches = Watches(self)
         self.agent_watches = AgentWatches(self)
         self.decisions = Decisions()
@@ -125,6 +127,7 @@ class House:
             "webhooks_pending": len(self.webhooks),
             "mails_pending": len(self.mails),
             "meetings_ahead": len(self.meetings),
+            "digests": len(self.digests),
             "timers": len(self.wheel),
         }
 

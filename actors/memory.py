@@ -262,6 +262,7 @@ class Memory:
         house.conversations[record.id] = ConversationActor(house, record)
         house.views.closed.recalled(record)
         house.views.put(record)
+        house.digests.keep(record)
         self._closed[record.id] = house.wheel.now
         contact = house.contacts.get(record.contact or "")
         if contact is not None:
@@ -293,8 +294,9 @@ class Memory:
             self._closed[actor.record.id] = self._house.wheel.now
 
     def _may_leave(self, record: ConversationRecord) -> bool:
-        """Whether nothing here needs it any more: it is not live, and has no meeting ahead."""
-        return record.state not in LIVE and not self._house.meetings.holds(record.id)
+        """Whether nothing here needs it any more: not live, no meeting ahead, nobody to be mailed what is in it."""
+        ahead = self._house.meetings.holds(record.id)
+        return record.state not in LIVE and not ahead and record.unmailed_since is None
 
     def idle(self, contact: str) -> None:
         """This contact may have nothing left to do here: look at the end of the step."""
@@ -324,6 +326,7 @@ class Memory:
         del self._closed[record.id]
         del house.conversations[record.id]
         house.views.forget(record.id)
+        house.digests.forget(record)
         contact = house.contacts.get(record.contact or "")
         if contact is not None:
             contact.conversations.pop(record.id, None)

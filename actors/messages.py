@@ -122,6 +122,12 @@ class Seen(Struct, frozen=True):
     counted: MessagesCounted | None
 
 
+class Digested(Struct, frozen=True):
+    """What this reader of yours has not read is in a mail now."""
+
+    reader: str
+
+
 # ---------------------------------------------------------------- to an agent
 
 

@@ -22,6 +22,7 @@ from protocol.records import ConversationRecord, MessagesCounted, ReadMark
 if TYPE_CHECKING:
     from actors.house import House
 
+FEW = 8  # so many marks are looked through faster than searched
 _WHO = attrgetter("who")
 
 
@@ -37,9 +38,11 @@ def unread(record: ConversationRecord, reader: str | None) -> int | None:
 
 def mark_of(record: ConversationRecord, reader: str) -> ReadMark | None:
     """Where this address stands, or None. O(log readers)."""
-    place = bisect_left(record.read, reader, key=_WHO)
-    found = record.read[place : place + 1]
-    return found[0] if found and found[0].who == reader else None
+    marks = record.read
+    if len(marks) > FEW:
+        place = bisect_left(marks, reader, key=_WHO)
+        marks = marks[place : place + 1]
+    return next((mark for mark in marks if mark.who == reader), None)
 
 
 # ---------------------------------------------------------------- what changes the marks
@@ -58,14 +61,20 @@ def wrote(record: ConversationRecord, entry: Entry, now: int, *, mail: bool) -> 
     author = "" if entry.by is None else f"{entry.by.kind}:{entry.by.id}"
     mailed = None if entry.fallback is None else f"contact:{record.contact}"
     record.messages += 1
-    if author.startswith("agent:"):
+    if is_agent(author):
         record.answered = record.messages
-    marks = [
-        mark if mark.who == author else _left_unread(mark, now, due=mail and mark.who != mailed) for mark in record.read
-    ]
+    own = ReadMark(author, record.messages, entry.seq)
+    marks = []
+    for mark in record.read:
+        if mark.who == author:
+            marks.append(own)
+        elif mark.since is None or mark.unmailed is None:
+            marks.append(_left_unread(mark, now, due=mail and mark.who != mailed))
+        else:
+            marks.append(mark)
     record.read = tuple(marks)
-    if mark_of(record, author) is not None or _is_reader(record, author):
-        _put(record, ReadMark(author, record.messages, entry.seq))
+    if own not in marks and _is_reader(record, author):  # came in this very turn
+        _put(record, own)
 
 
 def follow(record: ConversationRecord, old: ConversationRecord | None, now: int, *, mail: bool) -> None:
@@ -112,7 +121,7 @@ def close(record: ConversationRecord) -> None:
     """It is closed: for the house the work is done, and so is the reading. Others may still have something to read."""
     record.answered = record.messages
     record.read = tuple(
-        ReadMark(mark.who, record.messages, record.last_seq) if _is_agent(mark.who) else mark for mark in record.read
+        ReadMark(mark.who, record.messages, record.last_seq) if is_agent(mark.who) else mark for mark in record.read
     )
 
 
@@ -180,14 +189,15 @@ def _is_reader(record: ConversationRecord, who: str) -> bool:
     return name in record.crew if kind == "agent" else kind == "contact" and name in (record.contact, *record.members)
 
 
-def _is_agent(who: str) -> bool:
+def is_agent(who: str) -> bool:
+    """Whether an address is an agent's."""
     return who.startswith("agent:")
 
 
 def _newcomer(record: ConversationRecord, who: str, now: int, *, mail: bool) -> ReadMark:
     """Where somebody starts who is a reader from now on."""
     count, since = 0, now
-    if _is_agent(who) and record.service is not None:
+    if is_agent(who) and record.service is not None:
         count, since = record.answered, record.waiting_since or now
     if count == record.messages:
         return ReadMark(who, count, record.last_seq)
@@ -196,9 +206,7 @@ def _newcomer(record: ConversationRecord, who: str, now: int, *, mail: bool) -> 
 
 def _left_unread(mark: ReadMark, now: int, *, due: bool) -> ReadMark:
     """One more message by somebody else; ``due``: it is to be mailed."""
-    if mark.since is not None and (mark.unmailed is not None or not due):
-        return mark
-    unmailed = now if due else mark.unmailed
+    unmailed = now if due and mark.unmailed is None else mark.unmailed
     return ReadMark(mark.who, mark.count, mark.seq, now if mark.since is None else mark.since, unmailed)
 
 

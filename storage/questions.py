@@ -210,6 +210,7 @@ ALL_KINDS = (*KINDS.values(), _CLOSED_ANYWHERE, _CLOSED_OF_ALL)
 # ---------------------------------------------------------------- start-up
 
 _LIVE = "state IN ('open', 'snoozed')"
+_TWO_DAYS_MS = 2 * 86_400_000  # then a count of digests a day says nothing any more, wherever the recipient is
 _LAST_AT = "(SELECT coalesce(max(at_ms), 0) FROM entries WHERE seq = (SELECT max(seq) FROM entries))"
 _AHEAD = f"status != 'cancelled' AND ends > {_LAST_AT}"  # meetings
 _LOADED = (  # each part by an index of its own
@@ -231,7 +232,8 @@ LOAD = (
     f"SELECT {TEMPLATES.select_list('t')} FROM templates AS t ORDER BY id",
     f"SELECT {WEBHOOKS.select_list('w')} FROM webhooks AS w WHERE status = 'pending' ORDER BY id",
     f"SELECT {MAILS.select_list('m')} FROM mails AS m WHERE status = 'pending' ORDER BY id",
-    f"SELECT {DIGESTS.select_list('d')} FROM digests AS d WHERE sent > 0 ORDER BY id",
+    f"SELECT {DIGESTS.select_list('d')} FROM digests AS d WHERE sent > 0 AND last_at > {_LAST_AT} - {_TWO_DAYS_MS}"
+    " ORDER BY id",
     f"{_MEETING} WHERE {_AHEAD} ORDER BY id",
     "SELECT NULL, service, channel, owner, count(*) FROM conversations WHERE state = 'closed'"
     " GROUP BY service, channel, owner",

@@ -25,6 +25,8 @@ SECTIONS: dict[str, str] = {
     '"17:00"]]`; the end is not part of an interval, `"24:00"` may end a day, an absent day is closed.',
     "services.escalation": "One rung of the ladder that a waiting contact climbs; `[]` = none.",
     "agents": "An agent, as the operator describes it.",
+    "agents.working_hours": "When contacts can meet the agent: see [Meetings](meetings.md).",
+    "agents.working_hours.weekly": "Intervals of the agent's local time by weekday, as in business hours.",
 }
 
 MEANINGS: dict[str, str] = {
@@ -126,4 +128,8 @@ MEANINGS: dict[str, str] = {
     "agents.capacity": "Class → conversations at once over all services; absent = no limit, 0 = none.",
     "agents.skills": "What the agent can do; compared with what services and conversations require.",
     "agents.time_zone": "An IANA name such as `Europe/Oslo`.",
+    "agents.working_hours": "When contacts can meet the agent; absent = they cannot.",
+    "agents.working_hours.weekly": "The hours of each weekday, on the agent's clock.",
+    **{f"agents.working_hours.weekly.{day[:3].lower()}": f"{day}'s intervals." for day in WEEKDAYS},
+    "agents.confirm_meetings": "Whether what a contact books waits for the agent to confirm it.",
 }

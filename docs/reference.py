@@ -18,6 +18,7 @@ from protocol.openrpc import document
 
 PAGE = Path(__file__).with_name("methods.md")
 CONVERSATION = "c00000000002a"
+MEETING = "m00000000002a019b8d8d2a80"
 Schema = dict[str, Any]
 
 #: method -> the params of its example request
@@ -53,6 +54,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "message.send": {"conversation": CONVERSATION, "text": "I am looking into it", "key": "answer-8133"},
     "message.comment": {"conversation": CONVERSATION, "text": "She called yesterday too"},
     "message.react": {"conversation": CONVERSATION, "to": 8133, "emoji": "👍"},
+    "meeting.slots": {"agent": "ana", "from": "2026-01-05T00:00:00.000Z", "to": "2026-01-10T00:00:00.000Z"},
+    "meeting.schedule": {"agent": "ana", "start": "2026-01-05T12:00:00.000Z", "subject": "Your invoice"},
+    "meeting.confirm": {"meeting": MEETING},
+    "meeting.reschedule": {"meeting": MEETING, "start": "2026-01-05T13:00:00.000Z", "minutes": 45},
+    "meeting.cancel": {"meeting": MEETING},
     "template.put": {"template": {"name": "hello", "text": "Hello {{name}}!", "channels": ["whatsapp"]}},
     "template.list": {},
     "template.delete": {"template": "hello"},

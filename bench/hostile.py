@@ -3,7 +3,8 @@
 Three processes: a server on a SQLite file; the agent, who sends a message every 10 ms and waits for its answer, which
 is durable; the hostile peers, from another loopback address, who do everything at once (or one thing: ``--attack``) in
 every other stretch of two seconds. Compare the two rows of one run. The hostile process runs at a lower priority, or on
-a small machine it would take from the agent the time that it is to be denied by the server.
+a small machine it would take from the agent the time that it is to be denied by the server; ``--attack spin`` shows how
+much of that is left.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def main() -> None:
     parser.add_argument("--peers", type=int, default=10, help="hostile peers of each kind (default: 10)")
     parser.add_argument("--hostile", type=int, metavar="PORT", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    chosen: list[str] = arguments.attack or list(ATTACKS)
+    chosen: list[str] = arguments.attack or [name for name in ATTACKS if name != "spin"]
     if arguments.hostile:
         trio.run(attack_on_demand, arguments.hostile, chosen, arguments.peers)
     else:
@@ -310,6 +311,13 @@ async def connections(enemy: Enemy) -> None:
         pass
 
 
+async def spin(enemy: Enemy) -> None:
+    """No attack: uses the processor as the others do, and shows what that alone does to the agent's latency."""
+    ends = time.monotonic() + 1
+    while time.monotonic() < ends:
+        await trio.lowlevel.checkpoint()
+
+
 async def until_thrown_out(stream: trio.SocketStream, data: bytes) -> None:
     async with trio.open_nursery() as nursery:
 
@@ -326,6 +334,7 @@ async def until_thrown_out(stream: trio.SocketStream, data: bytes) -> None:
 ATTACKS: dict[str, Callable[[Enemy], Awaitable[None]]] = {
     "slow-headers": slow_headers, "silence": silence, "requests": requests, "pings": pings, "parts": parts,
     "huge": huge, "broken-frames": broken_frames, "bad-tokens": bad_tokens, "deaf": deaf, "connections": connections,
+    "spin": spin,
 }  # fmt: skip
 
 

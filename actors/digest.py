@@ -187,12 +187,12 @@ class DigestActor(Actor):
         to = recipient(house, record.id)
         assert to is not None
         record.sent, record.last_at = counted(record.sent, record.last_at, now, to.zone), now
-        mail.write(house, turn, f"d{record.id}-{now}", "digest", to.email, self._contents(), language=to.language)
+        mail.write(house, turn, f"d{record.id}-{now}", "digest", to.email, self._contents(to), language=to.language)
         for conversation in sorted(name for name, tick in self.unread.items() if tick is not None):
             turn.send(house.conversations[conversation], Digested(record.id))
 
-    def _contents(self) -> dict[str, Any]:
-        """What the mail is made of: the latest ``unread`` messages up to ``up_to`` of each conversation.
+    def _contents(self, to: Recipient) -> dict[str, Any]:
+        """What the mail is made of: the latest ``unread`` messages up to ``up_to`` of each conversation, and of all.
 
         The conversation in which the oldest unread message came stands first; ``more``: so many are left out.
         """
@@ -202,7 +202,9 @@ class DigestActor(Actor):
             {"id": ident, "unread": record.messages - mark.count, "up_to": record.last_seq}
             for _, ident, record, mark in found[:LISTED_MAX]
         ]
-        return {"reader": self.record.id, "conversations": items, "more": len(found) - len(items)}
+        total = sum(record.messages - mark.count for _, _, record, mark in found)
+        more = len(found) - len(items)
+        return {"conversations": items, "unread": total, "more": more, "time_zone": str(to.zone)}
 
     def _marks(self, records: Iterable[ConversationRecord]) -> Iterator[tuple[ConversationRecord, Any]]:
         for record in records:

@@ -49,7 +49,7 @@ class ErrandActor(Actor):
         """Make the next attempt, or hear what became of the last."""
         match message:
             case Due():
-                self._attempt(turn)
+                self._attempt(turn, max(turn.now, message.clock))
             case Posted():
                 if message.taken:
                     self._end("done", turn)
@@ -74,14 +74,15 @@ class ErrandActor(Actor):
         """When the next attempt is due, or None."""
         return self.record.next_at if self.record.status == "pending" else None
 
-    def _attempt(self, turn: Turn) -> None:
+    def _attempt(self, turn: Turn, now: int) -> None:
+        """``now`` may be later than the turn: what waited while the server was down is tried once, not once a wait."""
         record = self.record
         if record.attempts >= ATTEMPTS_MAX:
             self._end("failed", turn)
             return
         wait_s = BACKOFF_S[min(record.attempts, len(BACKOFF_S) - 1)]
         record.attempts += 1
-        record.next_at = turn.now + 1000 * wait_s
+        record.next_at = now + 1000 * wait_s
         turn.effects.append(_effect(record))
 
     def _mailed(self, message: Mailed, turn: Turn) -> None:

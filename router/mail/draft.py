@@ -5,7 +5,8 @@ none, like the core, and is then ``told``. It does no I/O itself; the driver and
 
     kind                     data                                                       read
     fallback                 entry                                                      the message
-    digest                   conversations: [{id, unread, up_to}], time_zone?           the newest unread ones of each
+    digest                   conversations: [{id, unread, up_to}], unread, more,        the newest unread ones of each
+                             time_zone
     forward                  messages, by                                               the messages
     invitation … reminder    meeting, organizer, attendees, time_zone, reason, …        nothing
 
@@ -123,8 +124,9 @@ class Draft:
             case "digest":
                 parts = self.data["conversations"]
                 threads = [self._thread(part) for part in self._threads()]
-                total = sum(part["unread"] for part in parts)
-                return {"threads": threads, "unread": total, "others": len(parts) - len(threads)}
+                others = len(parts) - len(threads) + self.data["more"]
+                named = {name: self.data[name] for name in ("unread", "time_zone")}
+                return {"threads": threads, "others": others, **named}
             case _:
                 return self.data
 

@@ -159,12 +159,13 @@ def test_it_says_what_is_unread_in_every_conversation_the_oldest_first(world: Wo
     (mail,) = mails(world)
     last = {name: world.look(name).last_seq for name in (first, second)}
     assert decode_json(mail.data, Any) == {
-        "reader": "agent:ana",
         "conversations": [
             {"id": second, "unread": 1, "up_to": last[second]},
             {"id": first, "unread": 2, "up_to": last[first]},
         ],
+        "unread": 3,
         "more": 0,
+        "time_zone": "Europe/London",
     }
     write(world, "Five")
     world.wait(DAY)
@@ -178,7 +179,7 @@ def test_very_many_conversations_are_counted_and_not_all_listed(world: World) ->
     world.wait(HOUR)
     (mail,) = mails(world)
     data = decode_json(mail.data, Any)
-    assert (len(data["conversations"]), data["more"]) == (LISTED_MAX, 2)
+    assert (len(data["conversations"]), data["more"], data["unread"]) == (LISTED_MAX, 2, LISTED_MAX + 2)
 
 
 def test_three_a_day_four_hours_apart_and_again_on_the_next_day(world: World) -> None:

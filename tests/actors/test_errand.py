@@ -154,3 +154,14 @@ def test_a_refused_step_takes_an_errand_back() -> None:
     assert errand.pending()["e1"].record.status == "pending"
     world.wait(1000)
     assert len(errand.attempts()) == 2
+
+
+def test_what_waited_while_the_server_was_down_is_tried_once_and_not_once_a_wait(errand: Errand) -> None:
+    world = errand.world
+    made = len(errand.attempts())
+    world.now += 3_600_000
+    world.boot()
+    world.wait(0)
+    assert len(errand.attempts()) == made + 1
+    world.wait(1000 * BACKOFF_S[1])
+    assert len(errand.attempts()) == made + 2

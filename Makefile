@@ -8,7 +8,7 @@ SEEDS ?= 200
 KILLS ?= 20
 SECONDS ?= 60
 
-.PHONY: help run test check simulate bench docs demo storm load clean autobahn fuzz hostile
+.PHONY: help run test check simulate bench docs demo storm load clean autobahn fuzz
 .DEFAULT_GOAL := help
 
 help: ## list the verbs

@@ -55,8 +55,8 @@ MEANINGS: dict[str, str] = {
     "limits.outbox_notices": "Notices that may wait for a client that does not read; then it is cut off (4008).",
     "limits.outbox_bytes": "Bytes that may wait for it; then the same.",
     "limits.refusals_max": "Requests refused for their rate within 10 s, after which a client is cut off (4029).",
-    "limits.bytes_per_s": "Bytes a second that are read of an agent, a contact or an unknown, after those of one second "
-    "or one frame at once. What is more is not refused but read later.",
+    "limits.bytes_per_s": "Bytes a second that are read of an agent, a contact or an unknown, after those of one "
+    "second or one frame at once. What is more is not refused but read later.",
     "limits.trusted_bytes_per_s": "The same of a connector or backend.",
     "limits.principal_sessions": "Sessions of one principal at once; one more is refused (`rate_limited`, 1013).",
     "limits.principal_requests_per_s": "Requests a second of all sessions of one agent or contact together.",

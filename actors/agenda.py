@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 
 from actors.hours import Span
 from actors.system import Actor, Turn
+from protocol.errors import refused
 
 if TYPE_CHECKING:
     from actors.meeting import MeetingActor
 
+CHANNEL = "scheduler"  # of a conversation that was made for a meeting
 AHEAD_MAX = 1_000  # meetings of one agent
 AHEAD_OF_CONTACT_MAX = 20  # of them with the same contact
+PACE_MS, PACE_MAX = 3_600_000, 20  # an hour, and what a contact may book and change in it: each is a mail to somebody
 
 
 class Agenda:
@@ -29,6 +32,7 @@ class Agenda:
         self._of: dict[str, dict[str, MeetingActor]] = {}  # agent -> its meetings
         self._in: dict[str, dict[str, MeetingActor]] = {}  # conversation -> the same
         self._ends: list[tuple[int, str]] = []  # a heap
+        self._paces: dict[str, tuple[int, int]] = {}  # contact -> since when, how often; the oldest first; never stored
 
     def __len__(self) -> int:
         return len(self._meetings)
@@ -52,6 +56,19 @@ class Agenda:
     def holds(self, conversation: str) -> bool:
         """Whether a conversation has a meeting ahead: it stays in memory, for the reminder is put there."""
         return conversation in self._in
+
+    def pace(self, contact: str, now: int, turn: Turn) -> None:
+        """A contact books or changes something. Raises RequestError (rate_limited)."""
+        paces = self._paces
+        before = paces.get(contact)
+        since, count = before if before is not None and now - before[0] < PACE_MS else (now, 0)
+        if count >= PACE_MAX:
+            wait_s = -(-(since + PACE_MS - now) // 1000)
+            raise refused("rate_limited", f"at most {PACE_MAX} bookings and changes an hour", retry_after_s=wait_s)
+        if count == 0:
+            paces.pop(contact, None)
+        paces[contact] = (since, count + 1)
+        turn.undo.append(lambda: paces.pop(contact) if before is None else paces.update({contact: before}))
 
     # ------------------------------------------------------------ coming and going
 
@@ -79,6 +96,8 @@ class Agenda:
 
     def let_go(self, now: int, is_committed: Callable[[Actor], bool]) -> list[str]:
         """Forget what is over or cancelled. The conversations that have no meeting ahead any more."""
+        while self._paces and next(iter(self._paces.values()))[0] + PACE_MS <= now:
+            del self._paces[next(iter(self._paces))]
         left: list[str] = []
         while self._ends and self._ends[0][0] <= now:
             until, name = self._ends[0]

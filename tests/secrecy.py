@@ -74,7 +74,7 @@ class View(Struct):
         if who.role == "backend":
             return True
         if who.role == "contact":
-            return record.contact == who.sub and record.state != "moved"
+            return who.sub in (record.contact, *record.members) and record.state != "moved"
         if who.role != "agent":
             return False
         role = self.role(who.sub, record.service)
@@ -259,9 +259,11 @@ class _Moment:
     def audience(self, to: Iterable[str | int], entry: Entry) -> None:
         """protocol §4: crew, contact, members, whoever has it open, the sender; as far as each may see it."""
         named = {entry.agent, entry.origin.agent if entry.origin else None, entry.by.id if entry.by else None}
+        named.add(entry.meeting.agent if entry.meeting else None)
         for who in self.principals(to):
             if who.role == "contact":
-                assert self.record(entry.conversation).contact == who.sub, f"{who.sub} hears of another's {entry}"
+                record = self.record(entry.conversation)
+                assert who.sub in (record.contact, *record.members), f"{who.sub} hears of another's {entry}"
                 assert_outside(entry)
             elif who.role == "agent":
                 told = self.sees(who, entry.conversation) or who.sub in named or entry.type == "escalated"
@@ -466,7 +468,8 @@ class JudgedWorld(World):
             for found in shown:
                 if isinstance(found, Conversation):
                     assert_outside_summary(found)
-                    assert self.oracle.records[found.id].contact == who.sub, f"{who.sub} is shown {found}"
+                    mine = self.oracle.records[found.id]
+                    assert who.sub in (mine.contact, *mine.members), f"{who.sub} is shown {found}"
             if isinstance(getattr(result, "entry", None), Entry):
                 assert_outside(result.entry)
         for agent in getattr(result, "agents", ()):

@@ -34,7 +34,7 @@ class Meetings:
     def __init__(self, storm: Storm) -> None:
         self._storm = storm
         self._known: list[str] = []
-        self._reminded: set[tuple[str, int]] = set()
+        self._reminded: dict[tuple[str, int], int] = {}  # meeting and start -> the entry
         self._heard = 0  # of what came out
 
     def act(self, agents: tuple[str, ...]) -> None:
@@ -94,9 +94,9 @@ class Meetings:
     def _check_reminder(self, entry: Entry) -> None:
         meeting = entry.meeting
         assert meeting is not None
-        assert (meeting.id, meeting.start) not in self._reminded, f"{meeting} is reminded of twice"
+        before = self._reminded.setdefault((meeting.id, int(meeting.start)), entry.seq)  # one entry may be told twice:
+        assert before == entry.seq, f"{meeting} is reminded of twice"  # inside, and outside
         assert entry.at == meeting.start - 15 * MINUTE, f"{entry} comes at the wrong time"
-        self._reminded.add((meeting.id, int(meeting.start)))
 
 
 def confirmed(core: Core) -> list[tuple[str, int, int]]:

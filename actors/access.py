@@ -40,6 +40,8 @@ NEEDS: dict[str, Relation] = {
     "conversation.explain": "see",
     "conversation.presence": "see",
     "conversation.read": "crew",
+    "conversation.invite": "crew",
+    "conversation.remove": "crew",
     "conference.start": "crew",
     "meeting.schedule": "crew",
     "message.send": "crew",
@@ -48,6 +50,9 @@ NEEDS: dict[str, Relation] = {
     "message.forward": "crew",
 }
 
+#: what people outside may not do in a read-only conversation: messages, and what comes to the same [behaviour §7]
+WRITING = frozenset({"message.send", "meeting.schedule"})
+
 
 def may_see(house: House, record: ConversationRecord, principal: Principal) -> bool:
     """Whether a conversation exists for somebody."""
@@ -55,7 +60,7 @@ def may_see(house: House, record: ConversationRecord, principal: Principal) -> b
         case "backend":
             return True
         case "contact":
-            return record.contact == principal.sub and record.state != "moved"
+            return record.state != "moved" and (record.contact == principal.sub or principal.sub in record.members)
         case "agent":
             return principal.sub in record.crew or _sees_as_member(house, record, principal.sub)
     return False
@@ -78,8 +83,10 @@ def check_sight(house: House, method: str, record: ConversationRecord, principal
 
 
 def check_relation(house: House, method: str, record: ConversationRecord, principal: Principal) -> None:
-    """Raises RequestError (not_in_crew, not_in_service) if an agent who sees it may not do that."""
+    """Raises RequestError (not_in_crew, not_in_service, read_only) if somebody who sees it may not do that."""
     need = NEEDS[method]
+    if principal.role == "contact" and record.read_only and method in WRITING:
+        raise refused("read_only")
     if principal.role != "agent":
         return
     if need == "member":

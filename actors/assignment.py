@@ -166,7 +166,7 @@ class AssignedActor(TimelineActor):
 
     # ------------------------------------------------------------ crew
 
-    def _join(self, principal: Principal, by: By, turn: Turn) -> None:
+    def _join(self, principal: Principal, by: By, turn: Turn, *, reason: str = "agent") -> None:
         record = self.record
         if principal.role != "agent":
             raise refused("forbidden", "only an agent can join a crew")
@@ -178,16 +178,20 @@ class AssignedActor(TimelineActor):
             self._stop_waiting(turn, "taken")
         if record.assignee is None:
             self._house.decisions.drop(record.id, turn)
-        self._note(turn, "joined", by, reason="agent")
+        self._note(turn, "joined", by, reason=reason)
 
     def _leave(self, principal: Principal, by: By, turn: Turn) -> None:
-        record, agent = self.record, principal.sub
-        if principal.role != "agent" or agent not in record.crew:
+        if principal.role != "agent" or principal.sub not in self.record.crew:
             raise refused("not_in_crew")
+        self._part(principal.sub, by, turn, reason="agent")
+
+    def _part(self, agent: str, by: By, turn: Turn, **fields: Any) -> None:
+        """An agent of the crew is no longer in it; ``fields`` say why, and who if that is not who did it."""
+        record = self.record
         was_assignee = record.assignee == agent
         record.joined = tuple(other for other in record.joined if other != agent)
         self._pause(agent, turn)
-        self._note(turn, "left", by, reason="agent")
+        self._note(turn, "left", by, **fields)
         if was_assignee:
             self._house.decisions.drop(record.id, turn)
             self._unassign(turn)
@@ -207,6 +211,6 @@ class AssignedActor(TimelineActor):
 
     def _pause(self, agent: str, turn: Turn) -> None:
         """Keep this agent from being a candidate for a while. [behaviour §3, decline]"""
-        pause = self.settings.decline_pause
+        pause = self.settings.decline_pause if self._has_service else 0
         others = tuple(pair for pair in self.record.paused if pair[0] != agent)
         self.record.paused = (*others, (agent, turn.now + pause)) if pause else others

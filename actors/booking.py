@@ -9,20 +9,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actors.access import administers, check_relation, check_sight, may_see, may_see_agent
+from actors.access import administers, may_see, may_see_agent
 from actors.agenda import AHEAD_MAX, AHEAD_OF_CONTACT_MAX
-from actors.conversation import ConversationActor, check_state
+from actors.conversation import ConversationActor
 from actors.house import House
 from actors.meeting import MeetingActor, check_free, check_time, check_working, view
+from actors.members import contact_of_email
 from actors.messages import Begin, Booked, Do
 from actors.slots import MINUTE, RANGE_DAYS_MAX, RANGE_MS_MAX, SLOTS_MAX, free, working_hours
+from actors.states import found
 from actors.system import Turn
 from actors.timeline import by_whom
 from protocol.codec import Call
 from protocol.errors import bad_params, refused
-from protocol.ids import Principal, contact_id, conversation_id, meeting_id
+from protocol.ids import Principal, conversation_id, meeting_id
 from protocol.meetings import MeetingName, MeetingReschedule, MeetingSchedule, MeetingSlots, OneMeeting, Slot, Slots
-from protocol.records import ContactRecord, ConversationRecord, MeetingById, MeetingRecord
+from protocol.records import ConversationRecord, MeetingById, MeetingRecord
 from protocol.times import Moment
 
 if TYPE_CHECKING:
@@ -130,7 +132,7 @@ def _change(core: Core, call: Call, params: MeetingName | MeetingReschedule, pri
 def _schedule(core: Core, call: Call, params: MeetingSchedule, principal: Principal, turn: Turn) -> None:
     house, outside = core.house, principal.role == "contact"
     check_agent(house, params.agent, principal, must_administer=True)
-    there = None if params.conversation is None else _conversation(house, params.conversation, call.method, principal)
+    there = None if params.conversation is None else found(house, params.conversation, call.method, principal).record
     starts, ends = int(params.start), params.start + params.minutes * MINUTE
     settings = house.agents[params.agent].record.settings
     check_time(starts, ends, turn.now)
@@ -160,17 +162,6 @@ def _schedule(core: Core, call: Call, params: MeetingSchedule, principal: Princi
     house.meetings.keep(actor, turn)
     turn.about = record
     turn.send(actor, Booked(by_whom(principal)))
-
-
-def _conversation(house: House, name: str, method: str, principal: Principal) -> ConversationRecord:
-    """The conversation it is booked in. Raises RequestError if that may not be done there."""
-    actor = house.conversations.get(name)
-    if actor is None:
-        raise refused("not_found")
-    check_sight(house, method, actor.record, principal)
-    check_state(method, actor.record, principal)
-    check_relation(house, method, actor.record, principal)
-    return actor.record
 
 
 def _check_room(house: House, agent: str, contact: str | None) -> None:
@@ -209,16 +200,3 @@ def _dedicated(house: House, params: MeetingSchedule, contact: str | None, princ
     house.keep_conversation(actor, turn)
     turn.send(actor, Begin(by_whom(principal), None, meets=agent))
     return name
-
-
-def contact_of_email(core: Core, email: str, turn: Turn) -> str:
-    """The contact with this e-mail; a new one if there is none."""
-    house, place = core.house, ("email", email)
-    contact = house.contact_at.get(place)
-    if contact is None:
-        contact = contact_id(house.seq + 1)
-        actor = core.contact(contact, turn)
-        actor.record = ContactRecord(id=contact, email=email, addresses=(place,))
-        house.contact_at[place] = contact
-        turn.undo.append(lambda: house.contact_at.pop(place, None))
-    return contact

@@ -12,11 +12,15 @@ from actors.access import may_see
 from actors.conversation import ConversationActor
 from actors.house import House, check_text
 from actors.messages import (
+    Absorb,
+    Absorbed,
     Active,
     Begin,
+    Claim,
     Do,
     HandledBy,
     Introduced,
+    Invite,
     Listen,
     Receive,
     Said,
@@ -41,10 +45,10 @@ LIVE = ("open", "snoozed")
 
 
 class ContactActor(Actor):
-    """One person outside. ``conversations`` are those in memory; ``closed_known`` says on which channels
-    the closed ones have been brought back from the store."""
+    """One person outside. ``conversations`` are those in memory, ``memberships`` those of others it was let into;
+    ``closed_known`` says on which channels the closed ones have been brought back from the store."""
 
-    __slots__ = ("_house", "closed_known", "conversations", "record", "sessions")
+    __slots__ = ("_house", "closed_known", "conversations", "memberships", "record", "sessions")
     record: ContactRecord
     DERIVES = False
 
@@ -54,6 +58,7 @@ class ContactActor(Actor):
         self.record = record
         self.sessions: dict[int, None] = {}
         self.conversations: dict[str, None] = {}
+        self.memberships: dict[str, None] = {}
         self.closed_known: set[str] = set()
 
     def receive(self, message: Struct, turn: Turn) -> None:
@@ -70,8 +75,15 @@ class ContactActor(Actor):
             case Introduced():
                 self.record.name = message.name or self.record.name
                 self.record.email = message.email or self.record.email
+                self.record.signed_in = True
             case Update():
                 _learn(self.record, message.params, ("name", "email", "phone", "company", "custom"))
+            case Claim():
+                self.claim(message.place, turn)
+            case Absorb():
+                self._absorb(message.contact, turn)
+            case Absorbed():
+                self.record = ContactRecord(id=self.record.id, merged_into=message.into)  # only the name is left
             case SessionStarted():
                 self.sessions[message.session] = None
                 turn.undo.append(lambda: self.sessions.pop(message.session, None))
@@ -82,6 +94,27 @@ class ContactActor(Actor):
                 turn.undo.append(lambda: self.sessions.update({message.session: None}))
             case _:
                 raise AssertionError(f"a contact cannot take {message}")
+
+    # ------------------------------------------------------------ who it is
+
+    def claim(self, place: tuple[str, str], turn: Turn) -> None:
+        """Be found by this address from now on."""
+        found = self._house.contact_at
+        before = found.get(place)
+        found[place] = self.record.id
+        self.record.addresses = tuple(dict.fromkeys((*self.record.addresses, place)))
+        turn.undo.append(lambda: found.pop(place) if before is None else found.update({place: before}))
+
+    def _absorb(self, other: ContactRecord, turn: Turn) -> None:
+        """Somebody who is the same person: what is not known here is taken over from there."""
+        record = self.record
+        for place in other.addresses:
+            self.claim(place, turn)
+        for name in ("name", "email", "phone", "company", "location", "language", "last_agent"):
+            setattr(record, name, getattr(record, name) or getattr(other, name))
+        record.custom = {**other.custom, **record.custom}
+        record.last_active = max(record.last_active or 0, other.last_active or 0) or None
+        record.signed_in = record.signed_in or other.signed_in
 
     # ------------------------------------------------------------ what it publishes
 
@@ -147,14 +180,24 @@ class ContactActor(Actor):
             raise bad_params("text", "at least one character")
         if (params.service is None) == (params.agent is None):
             raise bad_params("service", "either a service or an agent")
-        principal, by = message.principal, by_whom(message.principal)
-        if principal.role == "agent":
-            self._begun_by_agent(params, principal, turn)
-            return
+        if message.principal.role == "agent":
+            self._begun_by_agent(params, message.principal, turn)
+        else:
+            self._begun(params, message.principal, turn)
+        if message.members:
+            invite = Invite(message.members, by_whom(message.principal))
+            turn.send(house.conversations[turn.about[0]], invite)
+
+    def _begun(self, params: ConversationStart, principal: Principal, turn: Turn) -> None:
+        """A contact begins, or the backend does it for them."""
+        house, by = self._house, by_whom(principal)
         if params.service is not None and params.service not in house.services:
             raise refused("not_found", "there is no such service")
         self.record.last_active = turn.now
         if self._continue(Said(params.text, prefer=params.agent), params.channel, params.service, params.agent, turn):
+            found = house.conversations[turn.about].record
+            if principal.role == "contact" and params.text is not None and found.read_only:
+                raise refused("read_only")
             turn.about = (turn.about, True)
             return
         service = params.service or self._service_of(params.agent or "", params.channel)
@@ -162,6 +205,9 @@ class ContactActor(Actor):
         record = self._new(params.channel, service, turn, skills=params.skills, address=self._address(params.channel))
         record.begun_agent, record.name = params.agent, params.name
         record.priority = params.priority if principal.role == "backend" else 0
+        record.created_by = principal.address
+        if principal.role == "contact":
+            record.by_link, record.link = True, turn.secret
         turn.send(self._spawn(record, turn), Begin(by, params.text, params.agent))
         turn.about = (record.id, False)
 
@@ -174,7 +220,7 @@ class ContactActor(Actor):
         found = self.find(params.channel, params.service, params.agent, LIVE)
         if found is None:
             record = self._new(params.channel, service, turn, address=self._address(params.channel))
-            record.begun_agent, record.name = params.agent, params.name
+            record.begun_agent, record.name, record.created_by = params.agent, params.name, principal.address
             turn.send(self._spawn(record, turn), Begin(by_whom(principal), None, params.agent or agent))
             turn.about = (record.id, False)
         else:

@@ -1,7 +1,7 @@
 """A conversation: what it is told and what is asked of it, and what it does when a deadline comes.
 
-What a request may do in which state is the table ``ALLOWED``. The parts stand in their own modules, each on
-top of the one before: ``timeline`` (record, entries, timer), ``assignment``, ``handover``, ``life``.
+What a request may do in which state is said in ``states``. The parts stand in their own modules, each on
+top of the one before: ``timeline`` (record, entries, timer), ``assignment``, ``membership``, ``handover``, ``life``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from actors.house import check_text
 from actors.life import LivingActor
 from actors.messages import (
     Active,
+    Admit,
     Agreed,
     AssigneeLost,
     Begin,
@@ -20,22 +21,25 @@ from actors.messages import (
     Digested,
     Do,
     Due,
+    Invite,
     Listen,
+    Merged,
     NobodyFree,
     Reconfigured,
     Refill,
+    Remove,
     Said,
     Seen,
     SwitchOff,
     Taken,
 )
+from actors.states import check_state
 from actors.system import Turn
 from actors.timeline import by_whom
 from protocol.errors import bad_params, refused
 from protocol.ids import Principal
 from protocol.objects import SYSTEM, By, Entry
 from protocol.outbox import MessageForward
-from protocol.records import ConversationRecord
 from protocol.requests import (
     ConversationAssign,
     ConversationMove,
@@ -51,30 +55,6 @@ if TYPE_CHECKING:
     from msgspec import Struct
 
 TAGS_MAX = 50
-
-EVERY_STATE = frozenset({"open", "snoozed", "closed", "moved"})
-#: method -> the states in which it is allowed; everything else is ``wrong_state`` with the state's name
-ALLOWED: dict[str, frozenset[str]] = {
-    "conversation.join": frozenset({"open", "snoozed"}),
-    "conversation.leave": frozenset({"open", "snoozed", "closed"}),
-    "conversation.decline": frozenset({"open"}),
-    "conversation.grab": frozenset({"open", "snoozed", "closed", "moved"}),  # losers learn nothing of the state
-    "conversation.move": frozenset({"open", "snoozed"}),
-    "conversation.close": frozenset({"open", "snoozed"}),
-    "conversation.reopen": frozenset({"closed"}),
-    "conversation.wake": frozenset({"snoozed"}),
-    "conversation.assign": frozenset({"open"}),
-    "conversation.transfer": frozenset({"open"}),
-    "conversation.snooze": frozenset({"open"}),
-    "conversation.update": frozenset({"open", "snoozed", "closed"}),
-    "message.send": frozenset({"open", "snoozed"}),
-    "message.comment": frozenset({"open", "snoozed", "closed"}),
-    "message.react": frozenset({"open", "snoozed", "closed"}),
-    "message.forward": frozenset({"open", "snoozed", "closed"}),
-    "conference.start": frozenset({"open", "snoozed"}),
-    "meeting.schedule": frozenset({"open", "snoozed"}),
-    "conversation.read": frozenset({"open", "snoozed", "closed"}),
-}
 
 
 class ConversationActor(LivingActor):
@@ -105,6 +85,14 @@ class ConversationActor(LivingActor):
                 told = (message.meeting.agent,)  # who need not be in the crew
                 fields = {"meeting": message.meeting, "reason": message.reason}
                 self._note(turn, "meeting", message.by, told=told, **fields)
+            case Invite():
+                self._invite(message, turn)
+            case Remove():
+                self._remove(message, turn)
+            case Admit():
+                self._admit(message, turn)
+            case Merged():
+                self._merged(message, turn)
             case Seen():
                 reading.seen(self.record, message.reader, message.seq, message.counted, turn.now)
             case Digested():
@@ -125,7 +113,8 @@ class ConversationActor(LivingActor):
             case MessageSend():
                 self._send(params, principal, by, turn)
             case MessageReact():
-                turn.answer = self._note(turn, "reaction", by, to=params.to, emoji=params.emoji)
+                hidden = True if record.read_only else None
+                turn.answer = self._note(turn, "reaction", by, to=params.to, emoji=params.emoji, anonymous=hidden)
             case MessageComment():
                 check_text(params.text)
                 turn.answer = self._note(turn, "comment", by, text=params.text)
@@ -172,7 +161,7 @@ class ConversationActor(LivingActor):
         if principal.role == "contact":
             if params.template is not None:
                 raise refused("forbidden", "templates are for the house")
-            self._said(Said(_checked(params.text), params.reply_to), turn)
+            self._said(Said(_checked(params.text), params.reply_to, by=principal.sub), turn)
             turn.send(self._house.contacts[principal.sub], Active())
             return
         text, template = templates.text_of(self._house, self.record, params), params.template
@@ -223,6 +212,7 @@ class ConversationActor(LivingActor):
         record.tags = tuple(tags)
         record.name = record.name if params.name is None else params.name
         record.description = record.description if params.description is None else params.description
+        self._share(params, turn)
         order = (record.priority, record.skills)
         record.priority = record.priority if params.priority is None else params.priority
         record.skills = record.skills if params.skills is None else params.skills
@@ -332,13 +322,6 @@ class ConversationActor(LivingActor):
         if self.record.queued:
             self._note(turn, "queued", SYSTEM, service=self.record.service, reason=self.record.need)
             turn.send(self._house.services[self.record.service or ""], Listen(self.record.id))
-
-
-def check_state(method: str, record: ConversationRecord, principal: Principal) -> None:
-    """Raises RequestError (wrong_state) if the conversation's state does not allow it. A contact's message reopens."""
-    reopens = method == "message.send" and principal.role == "contact" and record.state == "closed"
-    if not reopens and record.state not in ALLOWED.get(method, EVERY_STATE):
-        raise refused("wrong_state", f"not while the conversation is {record.state}", state=record.state)
 
 
 def _checked(text: str | None) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct
 
-from actors import keys, reading, requests
+from actors import identity, keys, reading, requests
 from actors.agent import AgentActor
 from actors.channel import ChannelActor
 from actors.contact import ContactActor
@@ -43,6 +43,7 @@ from protocol.ids import Principal
 from protocol.records import (
     Batch,
     ContactRecord,
+    ConversationRecord,
     DeliveryRecord,
     EntryRecord,
     KeyRecord,
@@ -228,7 +229,8 @@ class Core:
                 self._heard(self.house.mails.get(item.mail), item, now)
 
     def _opened(self, item: Opened, now: int) -> None:
-        house, principal = self.house, item.principal
+        house = self.house
+        principal, before = identity.names(house, item.principal)
         if principal.role == "agent" and principal.sub not in house.agents:
             error = refused("not_found", f"there is no agent {principal.sub!r} in this workspace")
             self._outgoing.append(Welcome(item.session, item.id, house.seq, error=error))
@@ -240,16 +242,19 @@ class Core:
         missed, resync = None, False
         if item.since is not None and item.since != house.seq:
             resync = not 0 < house.seq - item.since <= RESUME_MAX
-            missed = None if resync else Missed(principal.address, item.since, house.seq)
+            missed = None if resync else Missed(principal.address, item.since, house.seq, before)
         house.sessions[item.session] = principal
         turn = Turn(now)
         turn.undo.append(lambda: house.sessions.pop(item.session, None))
-        turn.effects.append(Welcome(item.session, item.id, house.seq, missed, resync))
+        now_is = principal if before else None
+        turn.effects.append(Welcome(item.session, item.id, house.seq, missed, resync, principal=now_is))
         for actor in self._presences(principal, turn):
             turn.send(actor, SessionStarted(item.session))
+        begin = None
         if principal.role == "contact":
+            begin = functools.partial(identity.sign_in, self, principal, turn)
             turn.send(house.contacts[principal.sub], Introduced(principal.name, principal.email))
-        self._run(turn, principal.address, now)
+        self._run(turn, principal.address, now, begin)
 
     def _ended(self, item: Ended, now: int) -> None:
         house = self.house
@@ -424,6 +429,9 @@ class Core:
             if isinstance(actor, ConversationActor):
                 touched[actor] = old
                 self.memory.touched(actor)
+                if isinstance(old, ConversationRecord) and old.members is not actor.record.members:
+                    for name in old.members:
+                        self.memory.idle(name)
             elif isinstance(actor, ContactActor):
                 for name in actor.conversations:
                     touched.setdefault(house.conversations[name], house.conversations[name].record)

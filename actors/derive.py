@@ -26,8 +26,10 @@ def derive(house: House, now: int, parked: Container[str]) -> None:
         service.derive()
     for agent in house.agents.values():
         agent.derive()
+    house.links.clear()
     for contact in house.contacts.values():
         contact.conversations.clear()
+        contact.memberships.clear()
     house.views.clear()
     for conversation in house.conversations.values():
         _place(house, conversation)
@@ -43,8 +45,7 @@ def derive(house: House, now: int, parked: Container[str]) -> None:
 def _place(house: House, conversation: ConversationActor) -> None:
     """Put one conversation where its record says it is."""
     record = conversation.record
-    if record.contact is not None and record.contact in house.contacts:
-        house.contacts[record.contact].conversations[record.id] = None
+    house.relate(None, record)
     house.views.put(record)
     if record.state not in LIVE:
         return

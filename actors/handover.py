@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from actors.assignment import AssignedActor
 from actors.house import check_text
+from actors.membership import SharedActor
 from actors.messages import Handover, Take
 from actors.system import Turn
 from actors.timeline import by_whom
@@ -16,7 +16,7 @@ from protocol.records import ConversationRecord
 from protocol.requests import ConversationAssign, ConversationMove, ConversationTransfer
 
 
-class HandedActor(AssignedActor):
+class HandedActor(SharedActor):
     """The part of a conversation that is handed over: assign, transfer, move."""
 
     __slots__ = ()

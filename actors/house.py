@@ -7,7 +7,7 @@ numbers and writes timeline entries, because every fact of the workspace has one
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from actors import reading
 from actors.agenda import Agenda
@@ -23,7 +23,7 @@ from actors.wheel import TimerWheel
 from protocol.errors import refused
 from protocol.ids import Principal
 from protocol.notices import ConversationEntry
-from protocol.objects import OUTSIDE_TYPES, By, Entry
+from protocol.objects import COMINGS_AND_GOINGS, OUTSIDE_TYPES, By, Entry, from_outside
 from protocol.records import ConversationRecord, EntryRecord
 from protocol.settings import CLASS_OF_OTHERS, WorkspaceSettings
 from protocol.times import Moment
@@ -51,6 +51,7 @@ class House:
         self.conversations: dict[str, ConversationActor] = {}
         self.contacts: dict[str, ContactActor] = {}
         self.contact_at: dict[tuple[str, str], str] = {}  # (channel, address) -> contact
+        self.links: dict[str, str] = {}  # link -> conversation
         self.channels: dict[str, ChannelActor] = {}
         self.templates: dict[str, TemplateActor] = {}
         self.sessions: dict[int, Principal] = {}
@@ -85,6 +86,25 @@ class House:
             contact.conversations[record.id] = None
             turn.undo.append(lambda: contact.conversations.pop(record.id, None))
 
+    def relate(self, old: ConversationRecord | None, new: ConversationRecord | None) -> None:
+        """A conversation comes (``old`` None), has changed or goes (``new`` None): who is in it, and by which link.
+
+        A contact that is not in memory learns it when it comes.
+        """
+        if old is not None and new is not None and _is_known(old, new):
+            return
+        before, after = _outsiders(old), _outsiders(new)
+        for name, place in [(name, place) for name, place in before.items() if after.get(name) != place]:
+            if name in self.contacts:
+                getattr(self.contacts[name], place).pop(old.id, None)  # type: ignore[union-attr]  # has somebody
+        for name, place in [(name, place) for name, place in after.items() if before.get(name) != place]:
+            if name in self.contacts:
+                getattr(self.contacts[name], place)[new.id] = None  # type: ignore[union-attr]
+        if old is not None and old.link is not None:
+            self.links.pop(old.link, None)
+        if new is not None and new.link is not None:
+            self.links[new.link] = new.id
+
     def channel(self, name: str) -> ChannelActor:
         """The way out through this channel's connectors; made at its first use."""
         if name not in self.channels:
@@ -108,9 +128,19 @@ class House:
         if kind == "message":
             reading.wrote(record, entry, turn.now, mail=self.settings.mail is not None)
         turn.effects.append(EntryRecord(entry=entry, audience=audience))
-        if audience:
-            turn.effects.append(Tell(audience, ConversationEntry(entry)))
+        self._tell(turn, audience, entry)
         return entry
+
+    def _tell(self, turn: Turn, audience: tuple[str, ...], entry: Entry) -> None:
+        """Those outside hear it as it is for them; mostly that is what everybody hears."""
+        shown = from_outside(entry)
+        if shown is entry:
+            parts = [(audience, entry)]
+        else:
+            outside = tuple(address for address in audience if address.startswith("contact:"))
+            inside = tuple(address for address in audience if not address.startswith("contact:"))
+            parts = [(inside, entry), (outside, shown)]
+        turn.effects.extend(Tell(to, ConversationEntry(what)) for to, what in parts if to)
 
     def statistics(self) -> dict[str, int]:
         """How much of everything there is."""
@@ -132,8 +162,23 @@ class House:
         }
 
 
+def _is_known(old: ConversationRecord, new: ConversationRecord) -> bool:
+    """Whether nothing has changed that others hold of a conversation."""
+    return old.members is new.members and (old.contact, old.link) == (new.contact, new.link)
+
+
+def _outsiders(record: ConversationRecord | None) -> dict[str, Literal["conversations", "memberships"]]:
+    """Contact -> where it holds this conversation."""
+    if record is None:
+        return {}
+    found: dict[str, Literal["conversations", "memberships"]] = dict.fromkeys(record.members, "memberships")
+    if record.contact is not None:
+        found[record.contact] = "conversations"
+    return found
+
+
 def _audience(record: ConversationRecord, entry: Entry, others: tuple[str, ...]) -> tuple[str, ...]:
-    """The crew, whoever did it, whom it is about, and the contact if it may be seen outside."""
+    """The crew, whoever did it, whom it is about, and people outside if they may see it."""
     agents = dict.fromkeys((*record.crew, *others))
     if entry.agent is not None:
         agents[entry.agent] = None
@@ -143,9 +188,20 @@ def _audience(record: ConversationRecord, entry: Entry, others: tuple[str, ...])
     by = entry.by
     if by is not None and by.id is not None and by.kind != "contact" and (by.kind == "backend" or by.id not in agents):
         told.append(f"{by.kind}:{by.id}")
-    if record.contact is not None and entry.type in OUTSIDE_TYPES:
-        told.append(f"contact:{record.contact}")
-    return tuple(told)
+    if entry.type in OUTSIDE_TYPES:
+        told.extend(_outside(record, entry))
+    return tuple(dict.fromkeys(told))
+
+
+def _outside(record: ConversationRecord, entry: Entry) -> list[str]:
+    """Who outside hears of it: the contact and the members, whoever comes or goes included."""
+    who, outside = entry.who or entry.by, dict.fromkeys(record.members)
+    if record.contact is not None:
+        outside[record.contact] = None
+    if entry.type not in COMINGS_AND_GOINGS or who is None or who.id is None:
+        return [f"contact:{contact}" for contact in outside]
+    others = [] if record.read_only else [f"contact:{contact}" for contact in outside]
+    return [*others, f"{who.kind}:{who.id}"]
 
 
 def check_text(text: str | None, field: str = "text") -> None:

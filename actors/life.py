@@ -30,35 +30,36 @@ class LivingActor(HandedActor):
         self._note(turn, "created", message.by, reason=message.by.kind)
         if message.text is not None:
             self._write(message.text, None, turn)
-        if message.meets is None:
+        if message.meets is None and not self._is_created:
             self._need("new", turn, new_age=True, prefer=message.prefer)
-        elif self._has_service:
+        elif message.meets is not None and self._has_service:
             self._give(message.meets, Handover(message.by, "meeting.schedule"), "assigned", turn)
 
     def _said(self, message: Said, turn: Turn) -> None:
-        """The contact wrote. A snoozed conversation wakes, a closed one reopens. [behaviour §4]"""
+        """Somebody outside wrote. A snoozed conversation wakes, a closed one reopens. [behaviour §4]"""
         record = self.record
         record.address = message.address or record.address
-        contact = By("contact", record.contact)
+        contact = By("contact", message.by or record.contact)
         if record.state == "closed":
             self._reopen(contact, turn)
-            self._write(message.text, message.reply_to, turn)
-            self._need("reopened", turn, new_age=True, prefer=message.prefer)
+            self._write(message.text, message.reply_to, turn, contact)
+            if not self._is_created:
+                self._need("reopened", turn, new_age=True, prefer=message.prefer)
             return
-        self._write(message.text, message.reply_to, turn)
+        self._write(message.text, message.reply_to, turn, contact)
         if record.state == "snoozed" and message.text is not None:
             self._wake(contact, "contact", turn)
 
-    def _write(self, text: str | None, reply_to: int | None, turn: Turn) -> None:
-        """Put the contact's message down and start the waiting clock if it stands still."""
+    def _write(self, text: str | None, reply_to: int | None, turn: Turn, by: By | None = None) -> None:
+        """Put a message from outside down, the contact's if nobody else's, and start the clock if it stands still."""
         if text is None:
             return
         record = self.record
-        by = By("contact", record.contact)
+        by = by or By("contact", record.contact)
         turn.answer = self._note(turn, "message", by, text=text, attachments=(), reply_to=reply_to)
         record.last_contact_message_at = turn.now
         record.preview = text[:PREVIEW_MAX]
-        if record.waiting_since is None:
+        if record.waiting_since is None and not self._is_created:
             record.waiting_since = turn.now
 
     def close(self, by: By, reason: str, turn: Turn) -> None:
@@ -78,10 +79,11 @@ class LivingActor(HandedActor):
     def _reopen(self, by: By, turn: Turn) -> None:
         record = self.record
         self._refuse_second_live(record.service)
-        if not self._has_service:
+        if not self._has_service and not self._is_created:
             raise refused("wrong_state", "its service is no more", state="closed")
         record.state, record.closed_at = "open", None
-        record.crew = record.joined = ()
+        if not self._is_created:
+            record.crew = record.joined = ()
         record.paused = tuple(pair for pair in record.paused if pair[1] > turn.now)
         record.stirred_at = turn.now
         self._note(turn, "reopened", by, reason=by.kind)
@@ -93,6 +95,8 @@ class LivingActor(HandedActor):
 
     def _reopen_by_hand(self, principal: Principal, by: By, turn: Turn) -> None:
         self._reopen(by, turn)
+        if self._is_created:
+            return
         if principal.role != "agent":
             self._need("reopened", turn, new_age=True)
             return

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from actors import forward
+from actors import forward, identity, members
 from actors.contact import LIVE, ContactActor
 from actors.conversation import ConversationActor
 from actors.effects import Asked, Input, Opened
@@ -23,7 +23,14 @@ from actors.views import looks_at_closed
 from actors.watch import COALESCE_MS
 from protocol.ids import Principal
 from protocol.meetings import MeetingName, MeetingReschedule, MeetingSchedule
-from protocol.members import ConversationRead
+from protocol.members import (
+    ContactMerge,
+    ConversationCreate,
+    ConversationInvite,
+    ConversationRead,
+    ConversationRemove,
+    JoinLink,
+)
 from protocol.outbox import MessageForward
 from protocol.records import (
     ClosedIn,
@@ -33,6 +40,7 @@ from protocol.records import (
     ContactById,
     ContactRecord,
     ConversationById,
+    ConversationByLink,
     ConversationRecord,
     DeliveryOf,
     KeyOf,
@@ -50,6 +58,7 @@ from protocol.requests import (
     ContactUpdate,
     ConversationList,
     ConversationStart,
+    ConversationWatch,
     MessageReact,
     MessageSend,
 )
@@ -104,20 +113,20 @@ class Memory:
         for question, answer in zip(questions, answers, strict=True):
             self._answers[question] = answer
             match question:
-                case ConversationById() if answer is not None:
-                    self._keep(answer)
+                case ConversationById() | ConversationByLink() if answer is not None:
+                    self.keep(answer)
                 case ContactById() | ContactByAddress() if answer is not None:
                     self._keep_contact(answer)
                 case ClosedOf() if question.channel is not None:
                     for record in answer:
-                        self._keep(record)
+                        self.keep(record)
                     if question.contact in self._house.contacts:
                         self._house.contacts[question.contact].closed_known.add(question.channel)
 
     def _raised(self, item: Input, opening: dict[int, Principal]) -> Iterator[Question]:
         match item:
             case Opened(principal=principal) if principal.role == "contact":
-                yield from self._contact(principal.sub)
+                yield from identity.sign_in_questions(self._house, principal)
             case Asked(session=session, call=call):
                 asker = self._house.sessions.get(session) or opening.get(session)
                 if asker is not None:
@@ -131,9 +140,11 @@ class Memory:
                 yield from self._key(f"channel:{params.channel}", params.external_id)
                 yield from self._by_address(params)
             case ConversationStart():
+                yield from members.questions(self._house, params.members)
                 contact = principal.sub if principal.role == "contact" else params.contact
                 if contact is not None:
                     yield from self._contact(contact)
+                    contact = identity.present(self._house, contact)
                     yield from self._closed_of(contact, params.channel, params.service, params.agent)
             case ConnectorDelivered():
                 yield from self._delivered(params)
@@ -144,8 +155,20 @@ class Memory:
             case MeetingName() | MeetingReschedule():
                 yield from self._meeting(params.meeting)
             case MeetingSchedule(conversation=None, email=str() as email) if principal.role != "contact":
-                if ("email", email) not in self._house.contact_at:
-                    yield ContactByAddress("email", email)
+                yield from identity.address_questions(self._house, identity.place_of("email", email))
+            case ConversationWatch(contact=str() as contact):
+                yield from self._contact(contact)
+            case ConversationCreate():
+                yield from members.questions(self._house, params.members)
+            case ConversationInvite() | ConversationRemove():
+                yield from self._conversation(params.conversation)
+                yield from members.questions(self._house, params.members)
+            case JoinLink():
+                yield from members.link_questions(self._house, params.link)
+                if params.link in self._house.links:
+                    yield from self._conversation(self._house.links[params.link])
+            case ContactMerge():
+                yield from identity.merge_questions(self._house, params.contact, params.into)
             case ConversationRead():
                 yield from self._conversation(params.conversation)
                 yield from self._counted(params.conversation, params.seq, principal.address)
@@ -164,6 +187,9 @@ class Memory:
 
     def _closed_list(self, params: ConversationList, principal: Principal) -> Iterator[Question]:
         """The closed ones; when they are there, their contacts."""
+        if params.contact is not None:
+            yield from self._contact(params.contact)
+            params = identity.filters(self._house, params)
         questions = list(closed_questions(self._house, params, principal))
         yield from questions
         if all(question in self._answers for question in questions):
@@ -175,8 +201,10 @@ class Memory:
         actor = self._house.conversations.get(conversation)
         if actor is None:
             yield ConversationById(conversation)
-        elif actor.record.contact is not None:
-            yield from self._contact(actor.record.contact)
+            return
+        people = actor.record.members if actor.record.contact is None else (actor.record.contact, *actor.record.members)
+        for contact in people:
+            yield from self._contact(contact)
 
     def _meeting(self, meeting: str) -> Iterator[Question]:
         """One that is over or cancelled may be named too; who may see it depends on its conversation."""
@@ -211,13 +239,13 @@ class Memory:
             yield question
 
     def _contact(self, contact: str) -> Iterator[Question]:
-        if contact not in self._house.contacts:
-            yield ContactById(contact)
+        yield from identity.questions(self._house, contact)
 
     def _by_address(self, params: ConnectorReceive) -> Iterator[Question]:
-        contact = self._house.contact_at.get((params.channel, params.address))
+        place = identity.place_of(params.channel, params.address)
+        contact = self._house.contact_at.get(place)
         if contact is None:
-            yield ContactByAddress(params.channel, params.address)
+            yield ContactByAddress(*place)
         else:
             yield from self._closed_of(contact, params.channel, params.service, None)
 
@@ -255,7 +283,8 @@ class Memory:
 
     # ------------------------------------------------------------ keeping and letting go
 
-    def _keep(self, record: ConversationRecord) -> None:
+    def keep(self, record: ConversationRecord) -> None:
+        """A closed conversation comes into memory, as the store has it, if it is not here."""
         house = self._house
         if record.id in house.conversations:
             return
@@ -264,11 +293,10 @@ class Memory:
         house.views.put(record)
         house.digests.keep(record)
         self._closed[record.id] = house.wheel.now
-        contact = house.contacts.get(record.contact or "")
-        if contact is not None:
-            contact.conversations[record.id] = None
-        elif record.contact is not None:
-            self._orphans.setdefault(record.contact, []).append(record.id)
+        house.relate(None, record)
+        people = record.members if record.contact is None else (record.contact, *record.members)
+        for contact in [name for name in people if name not in house.contacts]:
+            self._orphans.setdefault(contact, []).append(record.id)
 
     def _keep_contact(self, record: ContactRecord) -> None:
         house = self._house
@@ -277,7 +305,10 @@ class Memory:
         actor = house.contacts[record.id] = ContactActor(house, record)
         for address in record.addresses:
             house.contact_at[address] = record.id
-        actor.conversations.update(dict.fromkeys(self._orphans.pop(record.id, ())))
+        for name in self._orphans.pop(record.id, ()):
+            if name in house.conversations:
+                own = house.conversations[name].record.contact == record.id
+                (actor.conversations if own else actor.memberships)[name] = None
         self.idle(record.id)  # it may be here for one question
 
     def refresh(self) -> None:
@@ -327,22 +358,25 @@ class Memory:
         del house.conversations[record.id]
         house.views.forget(record.id)
         house.digests.forget(record)
+        house.relate(record, None)
         contact = house.contacts.get(record.contact or "")
         if contact is not None:
-            contact.conversations.pop(record.id, None)
             contact.closed_known.discard(record.channel or "")
             self.idle(contact.record.id)
+        for name in record.members:
+            self.idle(name)
 
     def _is_done(self, name: str, is_committed: Callable[[Actor], bool]) -> bool:
         """Let go of a contact who is neither online nor in a conversation; False = ask again."""
         contact = self._house.contacts.get(name)
-        if contact is None or contact.sessions or contact.conversations:
+        if contact is None or contact.sessions or contact.conversations or contact.memberships:
             return True
         if not is_committed(contact):
             return False
         del self._house.contacts[name]
         for address in contact.record.addresses:
-            self._house.contact_at.pop(address, None)
+            if self._house.contact_at.get(address) == name:
+                del self._house.contact_at[address]
         return True
 
     def statistics(self) -> dict[str, int]:

@@ -7,7 +7,7 @@ from msgspec import Struct
 from protocol.ids import Principal
 from protocol.objects import By, Entry, Meeting, Origin, Rule
 from protocol.params import Params
-from protocol.records import DeliveryRecord, MessagesCounted
+from protocol.records import ContactRecord, DeliveryRecord, MessagesCounted
 from protocol.requests import (
     ConnectorDelivered,
     ConnectorReceive,
@@ -72,12 +72,42 @@ class Agreed(Struct, frozen=True):
 
 
 class Said(Struct, frozen=True):
-    """Your contact wrote; closed = this reopens you. ``prefer`` is taken first if green."""
+    """Your contact wrote, or ``by`` who is a member; closed = this reopens you. ``prefer`` is taken first if green."""
 
     text: str | None
     reply_to: int | None = None
     address: str | None = None
     prefer: str | None = None
+    by: str | None = None
+
+
+class Invite(Struct, frozen=True):
+    """These are members of yours from now on."""
+
+    who: tuple[By, ...]
+    by: By
+
+
+class Remove(Struct, frozen=True):
+    """These are so no longer."""
+
+    who: tuple[By, ...]
+    by: By
+
+
+class Admit(Struct, frozen=True):
+    """Somebody comes in by your link."""
+
+    principal: Principal
+
+
+class Merged(Struct, frozen=True):
+    """One contact is the same person as another, who stays: in your record, too."""
+
+    contact: str
+    into: str
+    by: By
+    reason: str
 
 
 class Handover(Struct, frozen=True):
@@ -237,6 +267,25 @@ class Start(Struct, frozen=True):
 
     params: ConversationStart
     principal: Principal
+    members: tuple[By, ...] = ()
+
+
+class Claim(Struct, frozen=True):
+    """This address is yours: (channel, address)."""
+
+    place: tuple[str, str]
+
+
+class Absorb(Struct, frozen=True):
+    """This contact is the same person as you: what it was known for is yours."""
+
+    contact: ContactRecord
+
+
+class Absorbed(Struct, frozen=True):
+    """You are the same person as this contact, and only a name of it."""
+
+    into: str
 
 
 class Active(Struct, frozen=True):

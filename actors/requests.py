@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from actors import booking, forward, watching
-from actors.access import NEEDS, administers, check_relation, check_sight, may_see, may_see_agent
+from actors import booking, forward, identity, members, watching
+from actors.access import NEEDS, administers, may_see_agent
 from actors.agent import AgentActor
-from actors.conversation import check_state
 from actors.deadlines import Rules
 from actors.explain import explain
 from actors.house import House
@@ -23,20 +22,28 @@ from actors.messages import Delete, Delivered, Do, PutAgent, PutService, Receive
 from actors.reading import unread
 from actors.service import ServiceActor
 from actors.slots import check_hours
+from actors.states import found
 from actors.summary import summary
 from actors.system import Turn
 from actors.templates import TemplateActor
 from protocol.codec import Call
 from protocol.errors import bad_params, refused
-from protocol.ids import Principal, contact_id, is_printable
+from protocol.ids import Principal, is_printable
 from protocol.meetings import MeetingName, MeetingReschedule, MeetingSchedule, MeetingSlots
-from protocol.members import ConversationRead, Unread
-from protocol.objects import OUTSIDE_TYPES
+from protocol.members import (
+    ContactMerge,
+    ConversationCreate,
+    ConversationInvite,
+    ConversationRead,
+    ConversationRemove,
+    JoinLink,
+    Unread,
+)
+from protocol.objects import COMINGS_AND_GOINGS, OUTSIDE_TYPES, from_outside
 from protocol.outbox import MessageForward
 from protocol.params import Nothing
 from protocol.records import (
     AgentRecord,
-    ContactRecord,
     ConversationRecord,
     DeliveryOf,
     MessagesUpTo,
@@ -140,6 +147,10 @@ def begin(core: Core, call: Call, principal: Principal, turn: Turn) -> None:
             watching.begin(house, params, principal, turn)
         case MeetingSlots() | MeetingSchedule() | MeetingName() | MeetingReschedule():
             booking.begin(core, call, principal, turn)
+        case ConversationCreate() | ConversationInvite() | ConversationRemove() | JoinLink():
+            members.begin(core, call, principal, turn)
+        case ContactMerge():
+            identity.begin(core, params, principal, turn)
         case ConversationRead():
             counted = core.memory.answer(MessagesUpTo(params.conversation, params.seq))
             _about_conversation(house, call, principal, turn, Seen(principal.address, params.seq, counted))
@@ -159,12 +170,7 @@ def _about_conversation(
     house: House, call: Call, principal: Principal, turn: Turn, message: Struct | None = None
 ) -> None:
     """Hand the request to its conversation, as it is or as this message."""
-    actor = house.conversations.get(call.params.conversation)
-    if actor is None:
-        raise refused("not_found")
-    check_sight(house, call.method, actor.record, principal)
-    check_state(call.method, actor.record, principal)
-    check_relation(house, call.method, actor.record, principal)
+    actor = found(house, call.params.conversation, call.method, principal)
     if isinstance(call.params, ConversationPresence):
         watching.present(house, call.params, principal, turn)
     elif call.method not in ("conversation.get", "conversation.explain"):
@@ -177,22 +183,17 @@ def _check_entry(core: Core, params: MessageReact | MessageSend, principal: Prin
     if seq is None:
         return
     entries, _ = core.memory.answer(entry_question(params.conversation, seq)) or ((), False)
-    outside = principal.role == "contact"
-    if not entries or entries[-1].seq != seq or (outside and entries[-1].type not in OUTSIDE_TYPES):
+    types = _types(core.house.conversations[params.conversation].record, principal)
+    if not entries or entries[-1].seq != seq or (types is not None and entries[-1].type not in types):
         raise bad_params(field, "the seq of an entry of this conversation")
 
 
 def _about_contact(house: House, params: ContactName | ContactUpdate, principal: Principal, turn: Turn) -> None:
     """A contact may be seen by itself and with any of its conversations, and changed by their crews. [S4]"""
-    actor = house.contacts.get(params.contact)
-    records = [] if actor is None else [house.conversations[name].record for name in actor.conversations]
-    own = principal.role == "contact" and principal.sub == params.contact
-    seen = own or principal.role == "backend" or any(may_see(house, record, principal) for record in records)
-    if actor is None or not seen:
-        raise refused("not_found")
+    actor = identity.seen(house, params.contact, principal)
+    turn.about = actor.record.id
     if isinstance(params, ContactUpdate):
-        if principal.role == "agent" and not any(principal.sub in record.crew for record in records):
-            raise refused("not_in_crew")
+        identity.check_crew(house, actor, principal)
         turn.send(actor, Update(params))
 
 
@@ -207,15 +208,11 @@ def _receive(core: Core, params: ConnectorReceive, principal: Principal, turn: T
     for field, text in (("address", params.address), ("external_id", params.external_id)):
         if not is_printable(text):
             raise bad_params(field, "text without control characters")
-    place = (params.channel, params.address)
+    place = identity.place_of(params.channel, params.address)
     contact = house.contact_at.get(place)
     if contact is None:
-        contact = contact_id(house.seq + 1)
-        record = ContactRecord(id=contact, addresses=(place,))
-        actor = core.contact(contact, turn)
-        actor.record = record
-        house.contact_at[place] = contact
-        turn.undo.append(lambda: house.contact_at.pop(place, None))
+        contact = identity.new_contact(house)
+        core.contact(contact, turn).claim(place, turn)
     turn.send(house.contacts[contact], Receive(params))
 
 
@@ -249,7 +246,10 @@ def _start(core: Core, params: ConversationStart, principal: Principal, turn: Tu
         raise bad_params("contact", "whom the conversation is with")
     if not is_printable(name) or not is_printable(params.channel):
         raise bad_params("channel", "text without control characters")
-    turn.send(core.contact(name, turn), Start(params, principal))
+    if params.members and principal.role == "contact":
+        raise refused("forbidden", "only the house names members")
+    who = members.named(core, params.members, turn)
+    turn.send(core.contact(identity.present(core.house, name), turn), Start(params, principal, who))
 
 
 def _agent(house: House, name: str, principal: Principal, *, must_administer: bool = False) -> AgentActor:
@@ -364,7 +364,11 @@ def result(core: Core, call: Call, principal: Principal, turn: Turn) -> Any:
         case ConversationList():
             return _items(core, params, principal, turn.now)
         case MessageSend() | MessageComment() | MessageReact() | MessageForward():
-            return OneEntry(turn.answer)
+            return OneEntry(from_outside(turn.answer) if principal.role == "contact" else turn.answer)
+        case ConversationCreate() | ConversationInvite() | ConversationRemove() | JoinLink():
+            record = house.conversations[turn.about].record
+            outside = principal.role == "contact"
+            return OneConversation(summary(house, record, turn.now, outside=outside, reader=principal.address))
         case ConversationMove():
             moved, stub = (house.conversations[name].record for name in (params.conversation, turn.about))
             reader = principal.address
@@ -403,8 +407,8 @@ def _settings(house: House, call: Call, principal: Principal, turn: Turn) -> Any
             return house.services[params.service.id].record.settings
         case ServiceName() if call.method == "service.get":
             return house.services[params.service].record.settings
-        case ContactName() | ContactUpdate():
-            return house.contacts[params.contact].view()
+        case ContactName() | ContactUpdate() | ContactMerge():
+            return house.contacts[turn.about].view()
         case TemplatePut():
             return house.templates[params.template.name].record.settings
         case AgentPut():
@@ -429,15 +433,24 @@ def _settings(house: House, call: Call, principal: Principal, turn: Turn) -> Any
 def _page(house: House, params: ConversationGet, principal: Principal, now: int) -> Page | ConversationPage:
     outside = principal.role == "contact"
     record = house.conversations[params.conversation].record
-    page = ConversationPage(summary(house, record, now, outside=outside, reader=principal.address), (), False)
+    shown = summary(house, record, now, outside=outside, reader=principal.address)
+    page = ConversationPage(shown, (), False, members.listed(house, record, outside=outside))
     if params.limit == 0:
         return page
-    types = OUTSIDE_TYPES if outside else None
+    types = _types(record, principal)
     question = Timeline(record.id, up_to=house.seq, limit=params.limit, before=params.before, types=types)
     return Page(page, question)
 
 
+def _types(record: ConversationRecord, principal: Principal) -> frozenset[str] | None:
+    """The types of entries that somebody sees of a conversation; None = all."""
+    if principal.role != "contact":
+        return None
+    return OUTSIDE_TYPES - COMINGS_AND_GOINGS if record.read_only else OUTSIDE_TYPES
+
+
 def _items(core: Core, params: ConversationList, principal: Principal, now: int) -> ConversationItems:
+    params = identity.filters(core.house, params)
     closed: list[ConversationRecord] = []
     for question in closed_questions(core.house, params, principal):
         closed.extend(core.memory.answer(question) or ())

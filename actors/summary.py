@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from actors.identity import present
 from actors.reading import unread
 from protocol.objects import ContactBrief, Conversation
 from protocol.records import ConversationRecord
@@ -47,6 +48,7 @@ def _inside(house: House, record: ConversationRecord, now: int, reader: str | No
         contact=contact,
         name=record.name,
         description=record.description,
+        picture=record.picture,
         state=record.state,
         needs=needs(record),
         lateness=record.lateness,
@@ -58,11 +60,14 @@ def _inside(house: House, record: ConversationRecord, now: int, reader: str | No
         crew=record.crew,
         managers_added=record.managers_added,
         moved_to=record.moved_to,
+        link=record.link,
         skills=record.skills,
         snoozed_until=moment(record.snoozed_until),
         snoozed_by=record.snoozed_by,
         priority=record.priority,
         tags=tuple(dict.fromkeys(tags)),
+        read_only=record.read_only,
+        by_link=record.by_link,
         created_at=Moment(record.created_at),
         last_contact_message_at=moment(record.last_contact_message_at),
         last_agent_message_at=moment(record.last_agent_message_at),
@@ -79,9 +84,13 @@ def _outside(house: House, record: ConversationRecord, now: int, reader: str | N
         service=record.service,
         channel=record.channel,
         channel_class=record.channel_class,
-        contact=_contact(house, record),
+        contact=_contact_outside(house, record, reader),
         name=record.name,
         description=record.description,
+        picture=record.picture,
+        link=record.link if reader is not None and reader == record.created_by else None,
+        read_only=record.read_only,
+        by_link=record.by_link,
         state="open" if record.state == "snoozed" else record.state,
         queued=record.queued,
         queued_since=Moment(record.age_since) if record.queued else None,
@@ -95,8 +104,16 @@ def _outside(house: House, record: ConversationRecord, now: int, reader: str | N
     )
 
 
+def _contact_outside(house: House, record: ConversationRecord, reader: str | None) -> ContactBrief | None:
+    """The contact as the reader may see it: others only by name, and not at all where members are not listed."""
+    brief = _contact(house, record)
+    if brief is None or reader == f"contact:{brief.id}":
+        return brief
+    return None if record.read_only else ContactBrief(brief.id, brief.name)
+
+
 def _contact(house: House, record: ConversationRecord) -> ContactBrief | None:
-    actor = house.contacts.get(record.contact or "")
+    actor = house.contacts.get(present(house, record.contact or ""))
     if actor is None:
         return None
     about = actor.record

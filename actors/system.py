@@ -57,7 +57,9 @@ class Actor:
 class Turn:
     """One input and everything it sets off. ``now`` is its moment, in ticks."""
 
-    __slots__ = ("_last", "_later", "_queue", "about", "answer", "before", "effects", "now", "secret", "session", "undo")
+    __slots__ = (
+        "_last", "_later", "_queue", "about", "answer", "before", "effects", "now", "secret", "session", "undo",
+    )  # fmt: skip
 
     def __init__(self, now: int) -> None:
         self.now = now

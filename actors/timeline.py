@@ -36,7 +36,9 @@ class TimelineActor(Actor):
         self.timer = Timer(self)
 
     def settle(self, turn: Turn) -> None:
-        """Arm the timer for the earliest deadline."""
+        """Arm the timer for the earliest deadline; the house knows who is in it and by which link."""
+        old = turn.before[self]
+        self._house.relate(old if isinstance(old, ConversationRecord) else None, self.record)
         self.arm()
 
     def arm(self) -> None:
@@ -68,6 +70,11 @@ class TimelineActor(Actor):
     def settings(self) -> ServiceSettings:
         """The settings of its service."""
         return self.rules.settings
+
+    @property
+    def _is_created(self) -> bool:
+        """Whether it has members instead of a service: nobody waits in it, and it is never routed. [behaviour §7]"""
+        return self.record.service is None
 
     @property
     def _has_service(self) -> bool:

@@ -228,7 +228,7 @@ class Views:
         contact = principal.sub if principal.role == "contact" else params.contact
         if contact is not None:
             actor = self._house.contacts.get(contact)
-            return () if actor is None else tuple(actor.conversations)
+            return () if actor is None else (*actor.conversations, *actor.memberships)
         inside = (name for cell in self._cells_for(params, principal) for name in cell.ids(EVERY))
         return (*inside, *self._outside(params, principal))
 
@@ -345,7 +345,7 @@ def passes(house: House, params: Filters, principal: Principal, record: Conversa
         return False
     if params.channels and record.channel not in params.channels:
         return False
-    if params.contact is not None and record.contact != params.contact:
+    if params.contact is not None and params.contact not in (record.contact, *record.members):
         return False
     return _passes_text(house, params, record)
 
@@ -362,7 +362,7 @@ def _passes_text(house: House, params: Filters, record: ConversationRecord) -> b
             return False
     if params.search is None:
         return True
-    name = "" if about is None or about.name is None else about.name
+    name = (record.name if record.service is None else None if about is None else about.name) or ""
     return params.search.casefold() in name.casefold()
 
 

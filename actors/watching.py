@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actors import identity
 from actors.house import House
 from actors.presence import PresenceActor, Present
 from actors.system import Turn
@@ -25,7 +26,7 @@ def begin(house: House, params: ConversationWatch | WatchName | AgentWatch, prin
         case ConversationWatch():
             if len(house.watches.of(turn.session)) >= WATCHES_MAX:
                 raise refused("rate_limited", f"a session may have {WATCHES_MAX} watches: end one", retry_after_s=0)
-            watch = house.watches.add(turn.session, principal, params)
+            watch = house.watches.add(turn.session, principal, identity.filters(house, params))
             turn.undo.append(lambda: house.watches.remove(watch))
             turn.answer = OneWatch(watch.name)
         case WatchName():

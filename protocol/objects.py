@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from protocol.settings import AgentSettings
 from protocol.times import Moment
@@ -21,6 +21,8 @@ ActorKind = Literal["agent", "contact", "system", "backend"]
 OUTSIDE_TYPES = frozenset(
     {"message", "reaction", "created", "joined", "left", "invited", "closed", "reopened", "meeting", "conference"}
 )
+#: who comes and goes: in a read-only conversation people outside hear of this only as far as it is about them
+COMINGS_AND_GOINGS = frozenset({"joined", "left", "invited"})
 
 
 class By(Struct, frozen=True):
@@ -85,6 +87,12 @@ class Entry(Struct, frozen=True, omit_defaults=True, kw_only=True):
     error: str | None = None
     who: By | None = None
     anonymous: bool | None = None  # a reaction in a read-only conversation: people outside see it without ``by``
+
+
+def from_outside(entry: Entry, *, read_only: bool = False) -> Entry:
+    """An entry of OUTSIDE_TYPES as people outside see it. ``read_only``: its conversation is so now. [behaviour §7]"""
+    hidden = entry.type == "reaction" and (read_only or entry.anonymous)
+    return structs.replace(entry, by=None) if hidden else entry
 
 
 class ContactBrief(Struct, frozen=True):

@@ -351,11 +351,15 @@ class Timeline(Struct, frozen=True):
 
 
 class Missed(Struct, frozen=True):
-    """Answer: tuple[Entry, ...], what this address was told with ``since`` < seq <= ``up_to``, oldest first."""
+    """Answer: tuple[Entry, ...], what this address was told with ``since`` < seq <= ``up_to``, oldest first.
+
+    ``before`` are addresses that whoever it is had before: what was told to them counts too.
+    """
 
     address: str
     since: int
     up_to: int
+    before: tuple[str, ...] = ()
 
 
 class ClosedIn(Struct, frozen=True):

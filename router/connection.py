@@ -21,6 +21,7 @@ from protocol.codec import Call, Codec, Refusal, RequestId
 from protocol.errors import INTERNAL, RequestError, refused
 from protocol.ids import Principal
 from protocol.notices import NAMES, ConversationEntry, SessionEnding
+from protocol.objects import Entry, from_outside
 from protocol.records import Question
 from protocol.requests import SessionLimits, SessionOpen, SessionOpened, SessionRefresh, SessionRefreshed
 from protocol.session import Limits, Session
@@ -106,12 +107,23 @@ class Connection:
         self._says_goodbye = True  # session.close is answered
         self._opened = False
         self._lost = False
+        self._is: Principal | None = None  # by the name it goes by now
         self.number = desk.join(self)
 
     @property
     def principal(self) -> Principal | None:
-        """Who is there, once the session is open."""
+        """Whose token opened the session, once it is open."""
         return self.session.principal
+
+    def become(self, principal: Principal | None) -> str:
+        """The house takes the session for this principal, None = the token's. Returns the address it hears."""
+        self._is = principal or self.session.principal
+        return self.hears
+
+    @property
+    def hears(self) -> str:
+        """The address whose notices the session gets; "" = none yet."""
+        return "" if self._is is None else self._is.address
 
     def now(self) -> int:
         """The present tick."""
@@ -270,6 +282,7 @@ class Connection:
         if isinstance(answer, RequestError):
             return [self._codec.failure(reply.id, answer)]
         entries, more = answer
+        entries = self._shown(entries, read_only=reply.result.conversation.read_only)
         result = msgspec.structs.replace(reply.result, entries=entries, more=more)
         return [self._codec.response(reply.id, result)]
 
@@ -280,11 +293,18 @@ class Connection:
             self._fill(gap, [self._codec.failure(ident, answer)])
         else:
             name = NAMES[ConversationEntry]
-            series = (self._codec.notification(name, ConversationEntry(entry)) for entry in answer)
+            series = (self._codec.notification(name, ConversationEntry(entry)) for entry in self._shown(answer))
             self._fill(gap, [head], series)
 
-    def _opened_result(self, welcome: Welcome) -> SessionOpened:
+    def _shown(self, entries: Iterable[Entry], *, read_only: bool = False) -> tuple[Entry, ...]:
+        """Entries from the store as this session may see them."""
         principal = self.session.principal
+        if principal is None or principal.role != "contact":
+            return tuple(entries)
+        return tuple(from_outside(entry, read_only=read_only) for entry in entries)
+
+    def _opened_result(self, welcome: Welcome) -> SessionOpened:
+        principal = welcome.principal or self.session.principal
         assert principal is not None
         limits = self._desk.limits
         trusted = principal.role in ("connector", "backend")

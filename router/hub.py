@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from actors.effects import Mail, Outgoing, Post, Reply, Tell, Welcome
+from actors.effects import Dismiss, Mail, Outgoing, Post, Reply, Tell, Welcome
 from protocol.bucket import Bucket
 from protocol.codec import CODECS
 from protocol.errors import refused
@@ -64,10 +64,10 @@ class Hub:
         self._admitted[address] = (sessions - 1, bucket)
         if sessions == 1:
             del self._admitted[address]
-        hearing = self._hearing.get(address, {})
+        hearing = self._hearing.get(connection.hears, {})
         hearing.pop(connection.number, None)
         if not hearing:
-            self._hearing.pop(address, None)
+            self._hearing.pop(connection.hears, None)
 
     def deliver(self, outgoing: Sequence[Outgoing], ask: Ask) -> None:
         """Hand out what was committed, in its order."""
@@ -83,12 +83,14 @@ class Hub:
                 case Welcome():
                     if item.session in self._connections:
                         self._welcome(self._connections[item.session], item, ask)
+                case Dismiss():
+                    for connection in self._receivers((item.address,)):
+                        connection.ending("merged", 0)
 
     def _welcome(self, connection: Connection, item: Welcome, ask: Ask) -> None:
-        principal = connection.principal
-        assert principal is not None
         if item.error is None:
-            self._hearing.setdefault(principal.address, {})[connection.number] = connection
+            hears = connection.become(item.principal)
+            self._hearing.setdefault(hears, {})[connection.number] = connection
         connection.welcome(item, ask)
 
     def _tell(self, item: Tell) -> None:

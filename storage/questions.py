@@ -112,6 +112,14 @@ def _timeline(question: Timeline, rows: list[Row]) -> tuple[tuple[Entry, ...], b
     return tuple(reversed(newest)), len(rows) > question.limit
 
 
+def _missed(question: Missed, rows: list[Row]) -> tuple[Entry, ...]:
+    """Of several addresses, what was told to more than one of them once."""
+    if not question.before:
+        return tuple(entry_of(row) for row in rows)
+    found = {row[0]: row for row in rows}  # by seq
+    return tuple(entry_of(found[seq]) for seq in sorted(found))
+
+
 def _timeline_parameters(question: Timeline) -> Parameters:
     last = question.up_to if question.before is None else min(question.up_to, question.before - 1)
     types = None if question.types is None else encode_json(sorted(question.types)).decode()
@@ -161,8 +169,8 @@ KINDS: dict[type[Question], Kind] = {
     Missed: Kind(
         f"{_ENTRY} WHERE e.seq > $2 AND e.seq <= $3 AND strpos(e.audience, $1) > 0",
         ("text", "bigint", "bigint"),
-        lambda q: [(audience_mark(q.address), q.since, q.up_to)],
-        lambda q, rows: tuple(entry_of(row) for row in rows),
+        lambda q: [(audience_mark(address), q.since, q.up_to) for address in (q.address, *q.before)],
+        _missed,
         "seq",
     ),
     ClosedIn: Kind(

@@ -35,8 +35,6 @@ PARAMS: dict[str, dict[str, Any]] = {
     "conversation.read": {"seq": 1},
     "conversation.invite": {"members": [{"agent": "mia"}]},
     "conversation.remove": {"members": [{"agent": "mia"}]},
-    "conversation.invite": {"members": [{"agent": "mia"}]},
-    "conversation.remove": {"members": [{"agent": "mia"}]},
     "meeting.schedule": {"agent": "ana", "start": "2026-01-05T12:00:00.000Z"},
 }
 ABOUT_ONE = sorted(NEEDS)
@@ -78,8 +76,6 @@ def sample_params(method: str, conversation: str) -> dict[str, Any]:
         "connector.delivered": {"entry": 1, "status": "sent"}, "contact.get": {"contact": "nia"},
         "contact.update": {"contact": "nia"}, "template.put": {"template": {"name": "t", "text": "x"}},
         "template.delete": {"template": "t"}, "conversation.unwatch": {"watch": "w1"},
-        "conversation.create": {"name": "Launch"}, "conversation.join_link": {"link": "secret"},
-        "contact.merge": {"contact": "nia", "into": "oli"},
         "conversation.create": {"name": "Launch"}, "conversation.join_link": {"link": "secret"},
         "contact.merge": {"contact": "nia", "into": "oli"},
         "meeting.slots": {"agent": "ana", "from": "2026-01-05T12:00:00.000Z", "to": "2026-01-05T13:00:00.000Z"},

@@ -29,7 +29,7 @@ from protocol.requests import METHODS
 from protocol.session import Limits
 from protocol.settings import WorkspaceSettings
 from router.clock import Clock
-from router.desk import HouseDesk, Verifier
+from router.desk import INBOX_MAX, HouseDesk, Verifier
 from router.errands import Errands
 from router.prefetch import Prefetch
 from router.revocation import Revocations
@@ -40,6 +40,7 @@ log = structlog.get_logger("signalbox.driver")
 T = TypeVar("T")
 
 STEP_MAX = 512  # inputs a step
+UNDER_WAY_MAX = 3  # steps: one is being committed, one waits for that, one is being made
 PROBE_S = 1.0
 WAIT_MAX_S = 3_600.0  # the wall clock may jump meanwhile: look again
 
@@ -83,6 +84,7 @@ class Driver(HouseDesk):
         self.core = Core(settings)
         self.statistics = Statistics()
         self.available = True  # the store takes changes
+        self._doubted = False  # something could not be read: does it?
         self.errands = Errands(self._read, self._agent_name, self._heard, self.now)
         self.observer: Observer = _Unobserved()
         self._settings = settings
@@ -151,11 +153,16 @@ class Driver(HouseDesk):
             await trio.to_thread.run_sync(self._writer.close)
 
     def queues(self) -> dict[str, int]:
-        """What waits in the driver."""
+        """What waits in the driver, each with the most that it may hold."""
         return {
             "inbox": len(self._inbox),
+            "inbox_max": INBOX_MAX,
             "under_way": self._under_way,
+            "under_way_max": UNDER_WAY_MAX,
             "reads": self._reads,
+            "reads_max": INBOX_MAX,
+            **self._writer.queue("writer"),
+            **self._reader.queue("reader"),
             "sessions_expiring": len(self._expiries),
         }
 
@@ -244,7 +251,9 @@ class Driver(HouseDesk):
         token = trio.lowlevel.current_trio_token()
 
         def done(answer: list[Any] | None, problem: BaseException | None) -> None:
-            if problem is not None and not isinstance(problem, StorageUnavailable):
+            if isinstance(problem, StorageUnavailable):
+                token.run_sync_soon(self._doubt)
+            elif problem is not None:
                 log.error("reading failed", problem=repr(problem))
             token.run_sync_soon(answered, answer)
 
@@ -320,19 +329,23 @@ class Driver(HouseDesk):
         return await self._alone(item) if self.core.behind else True  # behind: deadlines came first, not the item
 
     async def _probe_loop(self) -> None:
-        """While the store takes no changes, try a small one now and then."""
+        """While the store takes no changes, try a small one now and then; also at once when it cannot be read."""
         while True:
-            await self._progress.until(lambda: not self.available)
-            await trio.sleep(PROBE_S)
+            await self._progress.until(lambda: not self.available or self._doubted)
+            if not self.available:
+                await trio.sleep(PROBE_S)
+            self._doubted = False
             now = self.now()
             probe = KeyRecord(owner="house", key=f"probe-{now}", digest="", answer=b"null", expires_at=now)
             try:
                 await self._commit(Batch(keys=(probe,)))
             except StorageUnavailable as problem:
-                log.warning("the store still takes no changes", problem=str(problem))
+                log.warning("the store takes no changes", problem=str(problem))
+                self.available = False
             else:
+                if not self.available:
+                    log.warning("the store takes changes again")
                 self.available = True
-                log.warning("the store takes changes again")
                 self._look_again()
 
     async def _only_reads(self, inputs: Sequence[Input]) -> Sequence[Input]:
@@ -357,7 +370,16 @@ class Driver(HouseDesk):
     # ------------------------------------------------------------ threads
 
     async def _read(self, questions: Sequence[Question]) -> list[Any]:
-        return await self._in(self._reader, partial(self._store.read, questions))
+        try:
+            return await self._in(self._reader, partial(self._store.read, questions))
+        except StorageUnavailable:
+            self._doubt()
+            raise
+
+    def _doubt(self) -> None:
+        """What cannot be read may not take changes either: requests that need an answer first would never try."""
+        self._doubted = True
+        self._progress.ring()
 
     async def _in(self, thread: StoreThread, call: Callable[[], T]) -> T:
         """Run a blocking call in a storage thread. Not cancellable: what was begun is finished."""

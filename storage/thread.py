@@ -75,6 +75,11 @@ class StoreThread:
         with self._changed:
             return ThreadStatistics(len(self._calls), self._running, self._done)
 
+    def queue(self, name: str) -> dict[str, int]:
+        """What waits, and at most how much, for metrics."""
+        with self._changed:
+            return {f"{name}_queued": len(self._calls), f"{name}_queued_max": self._queued_max}
+
     def _work(self) -> None:
         while (item := self._next()) is not None:
             _make(*item)

@@ -17,7 +17,7 @@ COMPLAINTS = ('"level":"error"', '"level":"critical"', "Traceback")
 class Server:
     """One store, and one process after another on it. What they log is kept in ``folder``."""
 
-    def __init__(self, folder: Path, config: str, store: str) -> None:
+    def __init__(self, folder: Path, config: str, store: str, environ: dict[str, str] | None = None) -> None:
         self.log = folder / "server.log"
         self.starts = 0
         self.kills_ms: list[int] = []
@@ -25,6 +25,7 @@ class Server:
         self._config = folder / "signalbox.toml"
         self._config.write_text(config)
         self._store = store
+        self._environ = environ or {}
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -33,7 +34,8 @@ class Server:
         environ = {key: value for key, value in os.environ.items() if not key.startswith("SIGNALBOX_")}
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "router.cli", *arguments, cwd=ROOT, env=environ | {"SIGNALBOX_SECRET": SECRET},
+                sys.executable, "-m", "router.cli", *arguments, cwd=ROOT,
+                env=environ | self._environ | {"SIGNALBOX_SECRET": SECRET},
                 stdout=asyncio.subprocess.PIPE, stderr=log,
             )  # fmt: skip
         self.starts += 1
@@ -47,6 +49,21 @@ class Server:
         if "ready on" not in line:
             raise AssertionError(f"the server did not start again:\n{self._tail()}")
         return line.split()[-1]
+
+    @property
+    def pid(self) -> int:
+        """Of the process that runs."""
+        assert self._process is not None
+        return self._process.pid
+
+    async def pause(self, seconds: float) -> None:
+        """Stop it in its tracks, and let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     async def kill(self) -> None:
         """End it without a word."""

@@ -235,3 +235,47 @@ async def test_a_row_that_cannot_be_read_refuses_only_who_asks_for_it(mock_clock
         assert [answer["error"]["code"] for answer in answers] == [REFUSED, INTERNAL, REFUSED]
         assert [answer["error"]["data"].get("reason") for answer in answers] == ["not_found", None, "not_found"]
         assert h.driver.available
+
+
+async def test_a_store_that_can_neither_be_read_nor_written_is_found_out_by_those_who_only_read(
+    mock_clock: MockClock,
+) -> None:
+    """Every request of a connector needs an answer first: no commit was tried, and the server called itself ready."""
+    async with house() as h:
+        sms = await h.client("connector:sms")
+        h.store.refuses_reads = h.store.refuses_commits = True
+        assert (await sms.refused(sms.ask("connector.receive", message(1))))["reason"] == "storage_unavailable"
+        await until(lambda: not h.driver.available)
+        h.store.refuses_reads = False
+        await h.recover(mock_clock)
+        assert await h.receive(sms)
+        assert h.equals_its_store()
+
+
+async def test_a_store_that_cannot_be_read_but_takes_changes_is_not_given_up(mock_clock: MockClock) -> None:
+    async with house() as h:
+        sms, backend = await h.client("connector:sms"), await h.client("backend:crm")
+        h.store.refuses_reads = True
+        before = len(h.store.batches)
+        for number in (1, 2):
+            assert (await sms.refused(sms.ask("connector.receive", message(number))))["reason"] == "storage_unavailable"
+            await h.store.until(lambda store, number=number: len(store.batches) == before + number)
+            assert h.driver.available
+        assert (await backend.say("agent.put", agent={"id": "bo"}))["id"] == "bo"
+
+
+async def test_every_queue_of_the_driver_says_how_much_it_may_hold(mock_clock: MockClock) -> None:
+    async with house() as h:
+        sms = await h.client("connector:sms")
+        h.store.hold_commits()
+        asked = [sms.ask("connector.receive", message(number)) for number in range(1, 4)]
+        await h.store.until(lambda store: store.committing == 1)
+        await wait_all_tasks_blocked()
+        queues = h.driver.queues()
+        bounded = [name for name in queues if f"{name}_max" in queues]
+        assert bounded == ["inbox", "under_way", "reads", "writer_queued", "reader_queued"]
+        assert 0 < queues["under_way"] <= queues["under_way_max"]
+        assert all(queues[name] <= queues[f"{name}_max"] for name in bounded)
+        h.store.let_go()
+        for ident in asked:
+            assert "result" in await sms.answer(ident)

@@ -102,6 +102,7 @@ def test_too_many_calls_are_refused_and_counted(thread: StoreThread) -> None:
     for _ in range(3):
         thread.submit(lambda: None, outcomes)
     assert thread.statistics() == ThreadStatistics(queued=3, running=1, done=0)
+    assert thread.queue("writer") == {"writer_queued": 3, "writer_queued_max": 3}
     with pytest.raises(StorageUnavailable, match="3 calls wait"):
         thread.submit(lambda: None, outcomes)
     gate.set()

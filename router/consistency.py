@@ -109,8 +109,7 @@ def _classes(workspace: WorkspaceSettings) -> Iterator[str]:
 
 
 def _mail(mail: MailSettings) -> Iterator[str]:
-    name, address = parseaddr(mail.sender)
-    if not is_printable(name or "-") or not re.search(EMAIL, address):
+    if not is_printable(mail.sender) or not re.search(EMAIL, parseaddr(mail.sender)[1]):
         yield f"mail.sender: expected an address such as Support <support@example.org>, not {mail.sender!r}"
     if mail.unsubscribe is not None and not re.match("https://|mailto:", mail.unsubscribe):
         yield "mail.unsubscribe: expected https://… or mailto:…"

@@ -1,7 +1,8 @@
 """Runs the errands that the core asks for: calls to operators' URLs, and mails.
 
-When, and how often, is the core's affair (``actors.errand``), which hears what became of each. At a shutdown none is
-begun any more, and those under way have a moment to end, so that what was taken is written down as taken.
+When, and how often, is the core's affair (``actors.errand``), which hears what became of each. If the store is away it
+cannot write that down, and asks again: what was taken is remembered here, so that it is not done twice. At a shutdown
+none is begun any more, and those under way have a moment to end, so that what was taken is written down as taken.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from router.bell import Bell
 from router.mail.draft import AgentName, Read
 
 DRAIN_S = 5.0
+TAKEN_KEPT = 10_000  # the latest
 
 
 class Caller(Protocol):
@@ -58,6 +60,7 @@ class Errands:
         self._now = now
         self._under_way = 0
         self._draining = False
+        self._taken: dict[str, Posted | Mailed] = {}
         self._ended = Bell()
 
     def on(self, spawn: Callable[..., Any]) -> Callable[[Post | Mail], None]:
@@ -83,19 +86,26 @@ class Errands:
 
     def statistics(self) -> dict[str, int]:
         """How many are under way."""
-        return {"under_way": self._under_way}
+        return {"under_way": self._under_way, "taken_kept": len(self._taken)}
 
     async def _run(self, item: Post | Mail) -> None:
         if self._draining:
             return
         self._under_way += 1
         try:
-            heard = await self._attempt(item)
+            heard = self._taken.get(_name(item)) or await self._attempt(item)
             if heard is not None:
+                self._remember(_name(item), heard)
                 self._tell(heard)
         finally:
             self._under_way -= 1
             self._ended.ring()
+
+    def _remember(self, name: str, heard: Posted | Mailed) -> None:
+        if heard.taken:
+            self._taken[name] = heard
+            if len(self._taken) > TAKEN_KEPT:
+                del self._taken[next(iter(self._taken))]
 
     async def _attempt(self, item: Post | Mail) -> Posted | Mailed | None:
         if isinstance(item, Mail):
@@ -103,3 +113,7 @@ class Errands:
         if self.webhooks is None:
             return None
         return Posted(item.webhook, await self.webhooks.call(item, self._now()))
+
+
+def _name(item: Post | Mail) -> str:
+    return f"mail:{item.id}" if isinstance(item, Mail) else f"webhook:{item.webhook}"

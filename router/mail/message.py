@@ -78,7 +78,6 @@ class Writer:
         message["To"] = recipient
         message["Subject"] = words.subject
         message["Auto-Submitted"] = "auto-generated"
-        message["Content-Language"] = words.language
         if mail.kind == "fallback" and mail.conversation is not None:  # so that programs show them as one thread
             message["References"] = self._message_id(mail.conversation)
         if mail.kind == "digest":
@@ -87,6 +86,7 @@ class Writer:
         message.add_alternative(words.html, subtype="html")
         if calendar is not None:
             _add_calendar(message, calendar, str(draft.data["method"]))
+        message["Content-Language"] = words.language  # last: the library drops such headers with each new content
         return Post(self._sender.addr_spec, recipient.addr_spec, ident, message.as_bytes(), utf8)
 
     def _words(self, draft: Draft) -> tuple[Words, str | None]:

@@ -41,8 +41,6 @@ async def hand_over(post: Post, settings: MailSettings, password: str | None) ->
         return _refusal(refusals[0].code, refusals[0].message)
     except (errors.SMTPSenderRefused, errors.SMTPRecipientRefused, errors.SMTPDataError) as problem:
         return _refusal(problem.code, problem.message)
-    except errors.SMTPNotSupported as problem:
-        return Answer(taken=False, permanent=post.utf8, error=reason(problem))
     except (errors.SMTPException, OSError, ssl.SSLError, TimeoutError, ValueError) as problem:
         return Answer(taken=False, error=reason(problem))
 
@@ -58,9 +56,13 @@ async def _hand_over(post: Post, settings: MailSettings, password: str | None) -
         start_tls=settings.security == "starttls",
     )
     async with client:
-        if post.utf8 and not client.supports_extension("smtputf8"):
-            raise errors.SMTPNotSupported("the mail server does not take addresses with such letters (SMTPUTF8)")
-        options = ["SMTPUTF8", "BODY=8BITMIME"] if post.utf8 else []
+        options: list[str] = []
+        if post.utf8:
+            await client.ehlo()
+            if not client.supports_extension("smtputf8"):
+                error = "the mail server does not take such an address (SMTPUTF8)"
+                return Answer(taken=False, permanent=True, error=error)
+            options = ["SMTPUTF8", "BODY=8BITMIME"]
         await client.sendmail(post.sender, [post.recipient], post.content, mail_options=options)
         return Answer(taken=True)
 

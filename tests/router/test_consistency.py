@@ -132,6 +132,22 @@ def test_every_kind_of_settings_that_has_an_id_is_looked_at() -> None:
     assert [line.split(":")[0] for line in found] == ["services[0].id", "agents[1].id"]
 
 
+@pytest.mark.parametrize(
+    ("mail", "found"),
+    [
+        ({"sender": "nobody"}, "mail.sender: expected an address such as"),
+        ({"sender": "Ana\nBcc: x <a@b.c>"}, "mail.sender: expected an address such as"),
+        ({"unsubscribe": "javascript:alert(1)"}, "mail.unsubscribe: expected https://… or mailto:…"),
+        ({"time_zone": "Mars/Base"}, 'mail.time_zone: Unknown time zone "Mars/Base"'),
+    ],
+)
+def test_mail_must_have_a_sender_a_zone_and_a_link_that_can_be_followed(mail: dict[str, Any], found: str) -> None:
+    (problem,) = workspace_problems(workspace(mail=mail))
+    assert problem.startswith(found)
+    right = {"sender": "Support <a@b.c>", "unsubscribe": "mailto:a@b.c", "time_zone": "Europe/Oslo"}
+    assert workspace_problems(workspace(mail=right)) == []
+
+
 LADDER = "services[0].escalation[0]"
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from router.auth import Gate
 from router.config import doubts, load
-from router.development import CONFIG, DEV_SECRET, TOKEN_TTL_MS, environment, greeting, is_loopback
+from router.development import CONFIG, DEV_SECRET, TOKEN_TTL_MS, environment, greeting, is_loopback, with_mail
 from router.keys import SECRET_BYTES_MIN
 
 NOW = 1_700_000_000_000
@@ -45,6 +45,14 @@ def test_the_well_known_secret_gives_way_to_a_real_one(environ: Mapping[str, str
     assert environment(environ).get("SIGNALBOX_SECRET") == secret
     assert environ == before
     assert len(DEV_SECRET) >= SECRET_BYTES_MIN
+
+
+def test_a_demonstration_has_mail_and_the_rest_is_as_it_was() -> None:
+    config = load(CONFIG)
+    found = with_mail(config)
+    assert config.workspace.mail is None
+    assert found.workspace.mail is not None
+    assert found.workspace.services == config.workspace.services
 
 
 def test_the_greeting_has_a_token_for_everybody() -> None:

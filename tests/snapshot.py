@@ -29,10 +29,11 @@ def snapshot(core: Core, *, live: bool = True) -> dict[str, Any]:
         "queues": {name: len(actor.waiting) for name, actor in house.services.items()},
         "held": {name: sorted(actor.holds()) for name, actor in house.agents.items()},
         "pending": {name: sorted(actor.pending) for name, actor in house.channels.items() if actor.pending},
+        "mails": {name: msgspec.structs.asdict(actor.record) for name, actor in sorted(house.mails.items())},
         "meetings": {
             actor.record.id: msgspec.structs.asdict(actor.record)
             for actor in sorted(house.meetings, key=lambda actor: str(actor.record.id))
-            if live or actor.until > house.wheel.now  # those that are over leave when they are committed
+            if actor.until > house.wheel.now  # those that are over leave when they are committed
         },
         "seq": house.seq,
     }

@@ -22,6 +22,7 @@ from protocol.errors import INTERNAL
 from protocol.records import ClosedIn
 from tests.invariants import BY_HAND, broken, check_equal, forget_what_left, miscounted, overfull
 from tests.snapshot import snapshot
+from tests.storm_mail import Mails
 from tests.storm_meetings import Meetings, working
 from tests.world import World
 
@@ -41,6 +42,7 @@ def config(rng: random.Random) -> dict[str, Any]:
             {"id": name, "capacity": _capacity(rng), "skills": rng.sample(SKILLS, rng.randint(0, 2)), **working(rng)}
             for name in AGENTS
         ],
+        "mail": {},
     }
 
 
@@ -90,6 +92,7 @@ class Storm:
 
         self.world = World(config(self.rng), store=open_store(url))
         self.meetings = Meetings(self)
+        self.mails = Mails(self)
         self.world.closed_max = self.world.core.memory._closed_max = (2, CLOSED_IN_MEMORY)[seed % 2]
 
     def run(self, steps: int) -> bytes:
@@ -99,6 +102,7 @@ class Storm:
                 self._step()
                 self._check()
             self._compare_with_reload()
+            self.mails.rest()
         except Exception as problem:
             raise AssertionError(f"storm seed {self.seed}, {len(self.world.log)} outputs: {problem}") from problem
         return b"\n".join(self.world.log)
@@ -118,6 +122,7 @@ class Storm:
             (2, self._acknowledge),
             (4, self._look),
             (6, lambda: self.meetings.act(AGENTS)),
+            (8, lambda: self.mails.act(AGENTS)),
         ]
         if self.faults:
             doings += [(1.5, self._crash), (3, self._store_fails)]
@@ -328,6 +333,7 @@ class Storm:
         assert self.world.last is not None
         self._check_output(self.world.last)
         self.meetings.check()
+        self.mails.check()
 
     def _check_counts(self) -> None:
         """Committed or not, in memory or not."""

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from actors.agent import AgentActor
+from actors.errand import ErrandActor
 from actors.messages import Free
 from actors.system import Turn
 from protocol.ids import conversation_id
@@ -110,7 +111,26 @@ def test_each_rung_of_the_ladder_fires_once_a_wait(storms: list[Storm]) -> None:
                 fired.append(rung)
 
 
+def test_storms_mail_to_a_server_with_bad_days(storms: list[Storm]) -> None:
+    """Mails were tried again, taken without being heard, refused for good, and confirmed."""
+    attempts = [count for storm in storms for count in storm.mails.attempts.values()]
+    assert sum(count > 1 for count in attempts) > 50
+    assert any(taken > 1 for storm in storms for taken in storm.mails.reached.values())
+    assert sum(len(storm.mails.confirmed) for storm in storms) > 50
+    assert any(storm.mails.refused for storm in storms)
+
+
 # ---------------------------------------------------------------- a storm can fail
+
+
+def test_a_mail_that_is_sent_again_after_its_confirmation_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(self: ErrandActor, status: str, turn: Turn) -> None:
+        """It is forgotten here, and nobody tells the store."""
+        self._house.mails.pop(self.record.id, None)
+
+    monkeypatch.setattr(ErrandActor, "_end", end)
+    with pytest.raises(AssertionError, match=r"came again after its confirmation was in the store|\.mails\."):
+        Storm(3).run(STEPS)
 
 
 def test_a_slot_that_is_never_freed_is_found_and_the_seed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

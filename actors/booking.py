@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from actors import identity
 from actors.access import administers, may_see, may_see_agent
-from actors.agenda import AHEAD_MAX, AHEAD_OF_CONTACT_MAX
+from actors.agenda import AHEAD_MAX, AHEAD_OF_CONTACT_MAX, CHANNEL
 from actors.conversation import ConversationActor
 from actors.house import House
 from actors.meeting import MeetingActor, check_free, check_time, check_working, view
@@ -29,8 +30,6 @@ from protocol.times import Moment
 
 if TYPE_CHECKING:
     from actors.core import Core
-
-CHANNEL = "scheduler"
 
 
 def begin(core: Core, call: Call, principal: Principal, turn: Turn) -> None:
@@ -97,7 +96,7 @@ def _may_change(house: House, record: MeetingRecord, principal: Principal) -> bo
     """Raises RequestError (not_found) if the meeting may not even be seen."""
     conversation = house.conversations.get(record.conversation)
     if principal.role == "contact":
-        allowed = seen = record.contact == principal.sub
+        allowed = seen = identity.present(house, record.contact or "") == principal.sub
     else:
         allowed = principal.role == "backend" or administers(house, record.agent, principal)
         seen = allowed or (conversation is not None and may_see(house, conversation.record, principal))
@@ -123,6 +122,8 @@ def _change(core: Core, call: Call, params: MeetingName | MeetingReschedule, pri
         return
     if actor is None or record.ends <= turn.now:
         raise refused("wrong_state", "the meeting is over", state="over")
+    if principal.role == "contact":
+        core.house.meetings.pace(principal.sub, turn.now, turn)
     turn.send(actor, Do(params, principal, call.method))
 
 
@@ -138,6 +139,7 @@ def _schedule(core: Core, call: Call, params: MeetingSchedule, principal: Princi
     check_time(starts, ends, turn.now)
     if outside:
         check_working(settings, starts, ends)
+        house.meetings.pace(principal.sub, turn.now, turn)
     check_free(house.meetings, params.agent, starts, ends)
     contact = principal.sub if outside else None if there is None else there.contact
     if there is None and contact is None and params.email is None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import structs
 
 from actors.access import may_see
+from actors.agenda import CHANNEL
 from actors.effects import Dismiss
 from actors.messages import Absorb, Absorbed, Claim, Merged
 from actors.system import Turn
@@ -211,7 +212,7 @@ def _rival(record: ConversationRecord) -> tuple[str | None, str | None, str | No
 
     Each meeting has a conversation of its own.
     """
-    if record.state not in LIVE:
+    if record.state not in LIVE or (record.channel == CHANNEL and record.begun_agent is not None):
         return None
     if record.begun_agent is not None:
         return record.channel, None, record.begun_agent

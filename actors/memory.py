@@ -214,6 +214,8 @@ class Memory:
         record = self._answers.get(MeetingById(meeting)) if actor is None else actor.record
         if record is not None:
             yield from self._conversation(record.conversation)
+            if record.contact is not None:
+                yield from self._contact(record.contact)
 
     def _delivered(self, params: ConnectorDelivered) -> Iterator[Question]:
         """What went out, if it is not at hand; if it was read, how much that is."""

@@ -91,6 +91,8 @@ class Entry(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 def from_outside(entry: Entry, *, read_only: bool = False) -> Entry:
     """An entry of OUTSIDE_TYPES as people outside see it. ``read_only``: its conversation is so now. [behaviour §7]"""
+    if entry.meeting is not None and entry.meeting.email is not None:  # a member need not know that of another
+        return structs.replace(entry, meeting=structs.replace(entry.meeting, email=None))
     hidden = entry.type == "reaction" and (read_only or entry.anonymous)
     return structs.replace(entry, by=None) if hidden else entry
 

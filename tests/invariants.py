@@ -50,7 +50,8 @@ def _states(core: Core) -> Iterator[str]:
             yield f"{record.id} waits for somebody to take it, but is offered to nobody"
         if record.state == "snoozed" and (record.assignee is not None or record.queued):
             yield f"{record.id} is snoozed and yet assigned or queued"
-        if record.state == "open" and record.assignee is None and not record.queued and not record.joined:
+        nobody = record.assignee is None and not record.queued and not record.joined
+        if record.state == "open" and nobody and record.service is not None:  # a created one is its members'
             yield f"{record.id} is open and nobody's"
         if not set(record.joined) <= set(record.crew):
             yield f"{record.id}: joined but not in the crew"

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from actors.agenda import AHEAD_OF_CONTACT_MAX
+from actors.agenda import AHEAD_OF_CONTACT_MAX, PACE_MAX
+from actors.effects import Opened
 from protocol.codec import encode_json
+from protocol.ids import Principal
 from tests.meetings import HOUR, MINUTE, NOON, ONE, MeetingWorld, clock, text
 
 
@@ -226,13 +228,65 @@ def test_the_same_guest_is_the_same_contact_after_a_restart(world: MeetingWorld)
     assert world.look(first.conversation).contact == world.look(second.conversation).contact
 
 
+def sign_in(world: MeetingWorld, name: str, email: str) -> str:
+    """A contact whose token has an e-mail connects; what to call it."""
+    session = 1_000 + len(world.log)
+    world.give(Opened(session, Principal("contact", name, email=email)))
+    world.sessions[f"contact:{name}"] = session
+    return f"contact:{name}"
+
+
+def test_a_guest_who_signs_in_later_finds_its_meetings_and_may_cancel_them(world: MeetingWorld) -> None:
+    meeting = world.book(email="Nia@Example.org")
+    nia = sign_in(world, "nia", "nia@example.org")
+    other = world.book(email="nia@example.org", start=ONE)
+    assert world.look(other.conversation).contact == world.look(meeting.conversation).contact
+    assert world.say(nia, "meeting.cancel", meeting=meeting.id).meeting.status == "cancelled"
+
+
+def test_whoever_had_meetings_under_both_names_has_them_all_and_what_is_over_is_still_its_own(
+    world: MeetingWorld,
+) -> None:
+    world.book("contact:nia", start=ONE)
+    over = world.book(start=text(9, 30))
+    world.wait(2 * HOUR)
+    nia = sign_in(world, "nia", "guest@example.org")
+    assert world.refused(nia, "meeting.cancel", meeting=over.id)["state"] == "over"
+    assert world.refused("contact:oli", "meeting.cancel", meeting=over.id)["reason"] == "not_found"
+
+
+def test_a_contact_is_told_nobodys_e_mail_in_the_timeline(world: MeetingWorld) -> None:
+    conversation = world.start("nia", service="front").id
+    world.say("mia", "conversation.assign", conversation=conversation)
+    given = {"agent": "mia", "start": NOON, "conversation": conversation, "email": "boss@example.org"}
+    assert world.say("mia", "meeting.schedule", **given).meeting.email == "boss@example.org"
+    told = {who: [entry.meeting.email for entry in world.heard(who, "meeting") if entry.meeting]
+            for who in ("contact:nia", "agent:mia")}  # fmt: skip
+    assert told == {"contact:nia": [None], "agent:mia": ["boss@example.org"]}
+
+
 def test_a_guest_who_keeps_booking_comes_to_an_end(world: MeetingWorld) -> None:
     world.say("backend", "agent.put", agent={"id": "ana", "confirm_meetings": True})
-    for _ in range(AHEAD_OF_CONTACT_MAX):
+    for number in range(AHEAD_OF_CONTACT_MAX):
         world.book("contact:nia")
+        world.wait(HOUR * (number == 0))
+    world.wait(HOUR)
     found = world.refused("contact:nia", "meeting.schedule", agent="ana", start=NOON)
     assert (found["reason"], found["limit"]) == ("too_large", AHEAD_OF_CONTACT_MAX)
     world.book("contact:oli")
+
+
+def test_a_contact_cannot_have_the_house_mail_without_end(world: MeetingWorld) -> None:
+    for minute in range(PACE_MAX // 2):
+        meeting = world.book("contact:nia", email="victim@example.org")
+        world.refused("contact:nia", "meeting.reschedule", meeting=meeting.id, start=text(20))  # costs nothing
+        world.say("contact:nia", "meeting.cancel", meeting=meeting.id)
+        world.wait(MINUTE * (minute == 0))
+    found = world.refused("contact:nia", "meeting.schedule", agent="ana", start=NOON)
+    assert (found["reason"], found["retry_after_s"]) == ("rate_limited", 59 * 60)
+    world.book("contact:oli")
+    world.wait(59 * MINUTE)
+    world.book("contact:nia", start=ONE)
 
 
 # ---------------------------------------------------------------- in which conversation
@@ -264,6 +318,8 @@ def test_an_agent_in_no_service_gets_a_created_conversation(world: MeetingWorld)
     meeting = world.book("sam", agent="sam")
     found = world.look(meeting.conversation)
     assert (found.service, found.channel, found.assignee, found.crew) == (None, None, None, ("sam",))
+    guest = sign_in(world, "nia", "guest@example.org")
+    assert [entry.reason for entry in world.entries(meeting.conversation, guest)] == ["scheduled"]
     world.wait(4 * HOUR)
     assert world.reasons(meeting.conversation) == ["scheduled", "reminder"]
     assert world.letters()[-2:] == [("reminder", "sam@example.org"), ("reminder", "guest@example.org")]

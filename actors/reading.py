@@ -186,7 +186,9 @@ def _is_reader(record: ConversationRecord, who: str) -> bool:
     kind, _, name = who.partition(":")
     if record.state == "moved":
         return False
-    return name in record.crew if kind == "agent" else kind == "contact" and name in (record.contact, *record.members)
+    if kind == "agent":
+        return name in record.crew
+    return kind == "contact" and (name == record.contact or name in record.members)
 
 
 def is_agent(who: str) -> bool:

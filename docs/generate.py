@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from docs.meanings import MEANINGS, SECTIONS
 from protocol.codec import encode_json
+from protocol.settings import WorkspaceSettings
 from protocol.times import Duration, Moment
 from router.config import Config
 from router.sources import variables
@@ -96,7 +97,8 @@ def _section(name: str, found: dict[str, types.Field]) -> str:
 
 def _header(name: str, found: dict[str, types.Field]) -> str:
     """As it stands in a file: one table, or one of a list of them."""
-    single = name in {field.encode_name for field in _struct_fields(Config)}
+    tables = (*_struct_fields(Config), *_struct_fields(WorkspaceSettings))
+    single = name in {field.encode_name for field in tables if not isinstance(field.type, types.VarTupleType)}
     inside = name in found and not isinstance(found[name].type, types.VarTupleType)
     return f"`[{name}]`" if single or inside else f"`[[{name}]]`"
 
@@ -219,7 +221,7 @@ ENVIRONMENT = f"""\
 ## Environment
 
 Lists are written with commas: `SIGNALBOX_SERVER_ORIGINS=https://a.example,https://b.example`. An empty variable counts
-as not set. Services and agents can only be set in the file, or by the backend at run time.
+as not set. Services and agents can only be set in the file, or by the backend at run time; mail only in the file.
 
 | variable | setting |
 |---|---|
@@ -239,6 +241,8 @@ process of the machine, and configuration files get copied around. With `auth.pu
 
 Webhooks of the escalation ladder are signed with a secret of their own, `SIGNALBOX_WEBHOOK_SECRET` or the file that
 `SIGNALBOX_WEBHOOK_SECRET_FILE` names; without one they are not called.
+
+The mail server's password is in `SIGNALBOX_SMTP_PASSWORD` or the file that `SIGNALBOX_SMTP_PASSWORD_FILE` names.
 
 `signalbox serve --dev` uses a secret that everybody knows unless one is set, prints tokens, and listens on loopback
 only.

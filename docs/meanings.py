@@ -16,6 +16,7 @@ SECTIONS: dict[str, str] = {
     "limits": "What one session, one principal and one remote address may send and hold. Rates are token buckets: so "
     "many a second, more after a pause.",
     "auth": "Whose tokens are accepted. The shared secret is not here: see [Secrets](#secrets).",
+    "mail": "How mail leaves the house; without this table none does: see [Mail](mail.md).",
     "log": "What is written to standard error. Tokens, secrets and what people write to each other are never logged.",
     "workspace": "The tenant. Its keys, `id` apart, may also stand at the top level of the file.",
     "services": "A service queue: who is in it, what it takes, how it routes and when it is late.",
@@ -78,6 +79,15 @@ MEANINGS: dict[str, str] = {
     "workspace.channel_classes": "Class → its channels, in place of the defaults as a whole; a channel named nowhere "
     "is in `messaging`.",
     "workspace.conference_url": "What a conference's link is made from.",
+    "mail.sender": "The address that mails come from, with or without a name: `Support <support@example.org>`.",
+    "mail.host": "The mail server.",
+    "mail.port": "Its port.",
+    "mail.security": "`tls` from the start, `starttls`, or `none` at all.",
+    "mail.username": "The name to log in with; its password is in `SIGNALBOX_SMTP_PASSWORD`. Absent = no login.",
+    "mail.language": "Of those who have none of their own.",
+    "mail.time_zone": "Of people outside, for times in mails and the days of digests: an IANA name.",
+    "mail.unsubscribe": "A link, `https://…` or `mailto:…`, in the header of digests; `{recipient}` = the address.",
+    "mail.templates": "A folder whose templates go before those that come along.",
     "services.id": "Its name in requests; opaque, never shown to contacts.",
     "services.name": "Its name for people.",
     "services.mode": "How conversations find their agent: `push` gives each to the first available one, `grab` offers "
@@ -131,5 +141,6 @@ MEANINGS: dict[str, str] = {
     "agents.working_hours": "When contacts can meet the agent; absent = they cannot.",
     "agents.working_hours.weekly": "The hours of each weekday, on the agent's clock.",
     **{f"agents.working_hours.weekly.{day[:3].lower()}": f"{day}'s intervals." for day in WEEKDAYS},
+    "agents.language": "Of mails to the agent, such as `en`; absent = that of `mail`.",
     "agents.confirm_meetings": "Whether what a contact books waits for the agent to confirm it.",
 }

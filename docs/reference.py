@@ -54,6 +54,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "message.send": {"conversation": CONVERSATION, "text": "I am looking into it", "key": "answer-8133"},
     "message.comment": {"conversation": CONVERSATION, "text": "She called yesterday too"},
     "message.react": {"conversation": CONVERSATION, "to": 8133, "emoji": "👍"},
+    "message.forward": {"conversation": CONVERSATION, "messages": [8131, 8133], "to": ["workshop@example.org"]},
     "meeting.slots": {"agent": "ana", "from": "2026-01-05T00:00:00.000Z", "to": "2026-01-10T00:00:00.000Z"},
     "meeting.schedule": {"agent": "ana", "start": "2026-01-05T12:00:00.000Z", "subject": "Your invoice"},
     "meeting.confirm": {"meeting": MEETING},

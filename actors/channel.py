@@ -1,19 +1,25 @@
 """A channel's way out: messages wait here until a connector has acknowledged them. [protocol §4]
 
 One session of the channel's connectors is served at a time; when it ends, everything not acknowledged goes
-to the next, in order. At most ``WINDOW`` messages are on their way at once, so that a long outage does not
-drown the connector that comes back.
+to the next. To one address one message is on its way at a time: the next goes when that one was acknowledged, be it
+as failed, so a connector that tries again keeps the order without doing anything for it. At most ``WINDOW``
+messages are on their way at once, so that a long outage does not drown the connector that comes back.
+
+What became of a message is told to its conversation as it rises (``RISES``); what is repeated or comes too late
+changes nothing. An acknowledgement costs O(1), O(messages waiting for that address) if it comes out of turn.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
-import msgspec
+from msgspec import structs
 
 from actors.effects import Tell
-from actors.messages import Deliver, Delivered, SessionEnded, SessionStarted
+from actors.messages import Deliver, Delivered, Fate, Resend, SessionEnded, SessionStarted
 from actors.system import Actor, Turn
 from protocol.notices import ConnectorDeliver
 from protocol.objects import Entry
@@ -22,23 +28,39 @@ from protocol.records import DeliveryRecord
 if TYPE_CHECKING:
     from msgspec import Struct
 
+    from actors.house import House
+
 WINDOW = 256
-RANKS = {"pending": 0, "sent": 1, "delivered": 2, "read": 3, "failed": 4}
+#: what may follow what; everything else is old news. What has arrived has not failed.
+RISES = {
+    "pending": frozenset({"sent", "delivered", "read", "failed"}),
+    "sent": frozenset({"delivered", "read", "failed"}),
+    "delivered": frozenset({"read"}),
+    "read": frozenset(),
+    "failed": frozenset(),
+}
 
 
 class ChannelActor(Actor):
     """One channel. ``pending`` holds what no connector has acknowledged, by seq."""
 
-    __slots__ = ("_on_the_way", "_unsent", "name", "pending", "record", "sessions")
+    __slots__ = ("_house", "_on_the_way", "_queues", "_ready", "name", "pending", "record", "sessions")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, house: House, name: str) -> None:
         super().__init__()
+        self._house = house
         self.name = name
         self.record = None  # its state is its deliveries, which are records of their own
         self.pending: dict[int, tuple[DeliveryRecord, Entry]] = {}
         self.sessions: dict[int, None] = {}  # the first is served
-        self._unsent: deque[int] = deque()
-        self._on_the_way: set[int] = set()
+        self._queues: dict[str, list[int]] = {}  # address -> what is pending for it, in order
+        self._on_the_way: dict[str, int] = {}  # address -> which of these the served session has
+        self._ready: deque[str] = deque()  # addresses that may have something to send; some have no longer
+
+    @property
+    def address(self) -> str:
+        """What it is called in logs."""
+        return f"channel:{self.name}"
 
     def receive(self, message: Struct, turn: Turn) -> None:
         """Handle one message."""
@@ -47,6 +69,8 @@ class ChannelActor(Actor):
                 self._deliver(message, turn)
             case Delivered():
                 self._delivered(message, turn)
+            case Resend():
+                self._resend(message, turn)
             case SessionStarted():
                 self.sessions[message.session] = None
                 turn.undo.append(lambda: self.sessions.pop(message.session, None))
@@ -63,56 +87,94 @@ class ChannelActor(Actor):
 
     def load(self, delivery: DeliveryRecord, entry: Entry) -> None:
         """A message that was on its way out when the process ended."""
-        self.pending[delivery.seq] = (delivery, entry)
-        self._unsent.append(delivery.seq)
+        self._put(delivery, entry)
+
+    # ------------------------------------------------------------ what goes out
 
     def _deliver(self, message: Deliver, turn: Turn) -> None:
         entry = message.entry
         delivery = DeliveryRecord(
-            seq=entry.seq, conversation=entry.conversation, channel=self.name, address=message.address
+            seq=entry.seq,
+            conversation=entry.conversation,
+            channel=self.name,
+            address=message.address,
+            waited_since=message.waited_since,
+            changed_at=turn.now,
         )
-        self.pending[entry.seq] = (delivery, entry)
-        turn.undo.append(lambda: self._forget(entry.seq))
+        self._send(delivery, entry, turn)
+
+    def _resend(self, message: Resend, turn: Turn) -> None:
+        """One that had failed starts over, before whatever waits for its address."""
+        delivery = structs.replace(message.delivery, status="pending", error=None, changed_at=turn.now)
+        self._send(delivery, message.entry, turn)
+
+    def _send(self, delivery: DeliveryRecord, entry: Entry, turn: Turn) -> None:
+        self._put(delivery, entry)
+        turn.undo.append(partial(self._take, delivery.seq))
         turn.effects.append(delivery)
-        self._unsent.append(entry.seq)
         self._fill(turn)
+
+    def _fill(self, turn: Turn) -> None:
+        """Send what fits into the window to the served session, one message an address."""
+        served = next(iter(self.sessions), None)
+        while served is not None and self._ready and len(self._on_the_way) < WINDOW:
+            address = self._ready.popleft()
+            queue = self._queues.get(address)
+            if queue is None or address in self._on_the_way:
+                continue
+            delivery, entry = self.pending[queue[0]]
+            self._on_the_way[address] = entry.seq
+            turn.undo.append(partial(self._call_back, address))
+            turn.effects.append(Tell((served,), ConnectorDeliver(entry, delivery.channel, delivery.address)))
+
+    def _send_again(self, turn: Turn) -> None:
+        """Another session is served now: whatever nobody acknowledged starts over, the oldest first."""
+        self._on_the_way.clear()
+        self._ready = deque(sorted(self._queues, key=lambda address: self._queues[address][0]))
+        self._fill(turn)
+
+    # ------------------------------------------------------------ what became of it
 
     def _delivered(self, message: Delivered, turn: Turn) -> None:
         params = message.params
         pending = self.pending.get(params.entry)
         known = message.known if pending is None else pending[0]
         assert known is not None
-        if RANKS[params.status] > RANKS[known.status]:
-            turn.effects.append(msgspec.structs.replace(known, status=params.status, error=params.error))
+        if params.status in RISES[known.status]:
+            error = params.error if params.status == "failed" else None
+            delivery = structs.replace(known, status=params.status, error=error, changed_at=turn.now)
+            turn.effects.append(delivery)
+            turn.send(self._house.conversations[known.conversation], Fate(delivery))
         if pending is not None:
-            del self.pending[params.entry]
-            turn.undo.append(lambda: self._put_back(*pending))
-            self._on_the_way.discard(params.entry)
+            on_its_way = self._on_the_way.get(known.address) == known.seq
+            self._take(known.seq)
+            turn.undo.append(partial(self._put_back, *pending, on_its_way))
             self._fill(turn)
 
-    def _fill(self, turn: Turn) -> None:
-        """Send what fits into the window to the served session."""
-        served = next(iter(self.sessions), None)
-        while served is not None and self._unsent and len(self._on_the_way) < WINDOW:
-            seq = self._unsent.popleft()
-            if seq in self.pending:
-                delivery, entry = self.pending[seq]
-                self._on_the_way.add(seq)
-                turn.effects.append(Tell((served,), ConnectorDeliver(entry, delivery.channel, delivery.address)))
+    # ------------------------------------------------------------ what is pending
 
-    def _send_again(self, turn: Turn) -> None:
-        """Another session is served now: whatever nobody acknowledged starts over, in order."""
-        self._start_over()
-        self._fill(turn)
-
-    def _start_over(self) -> None:
-        self._on_the_way.clear()
-        self._unsent = deque(sorted(self.pending))
-
-    def _forget(self, seq: int) -> None:
-        self.pending.pop(seq, None)
-        self._start_over()
-
-    def _put_back(self, delivery: DeliveryRecord, entry: Entry) -> None:
+    def _put(self, delivery: DeliveryRecord, entry: Entry) -> None:
         self.pending[delivery.seq] = (delivery, entry)
-        self._start_over()
+        insort(self._queues.setdefault(delivery.address, []), delivery.seq)
+        self._ready.append(delivery.address)
+
+    def _take(self, seq: int) -> None:
+        delivery, _ = self.pending.pop(seq)
+        queue = self._queues[delivery.address]
+        queue.remove(seq)
+        if not queue:
+            del self._queues[delivery.address]
+        if self._on_the_way.get(delivery.address) == seq:
+            del self._on_the_way[delivery.address]
+        if queue:
+            self._ready.append(delivery.address)
+
+    def _put_back(self, delivery: DeliveryRecord, entry: Entry, on_its_way: bool) -> None:
+        self._put(delivery, entry)
+        if on_its_way:
+            self._on_the_way[delivery.address] = delivery.seq
+
+    def _call_back(self, address: str) -> None:
+        """It was never sent after all."""
+        self._on_the_way.pop(address, None)
+        self._ready.appendleft(address)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors import deadlines, fallback, forward, reading, templates, webhook
+from actors import answers, deadlines, fallback, forward, reading, templates, webhook
 from actors.house import check_text
 from actors.life import LivingActor
 from actors.messages import (
@@ -21,6 +21,7 @@ from actors.messages import (
     Digested,
     Do,
     Due,
+    Fate,
     Invite,
     Listen,
     Merged,
@@ -40,6 +41,7 @@ from protocol.errors import bad_params, refused
 from protocol.ids import Principal
 from protocol.objects import SYSTEM, By, Entry
 from protocol.outbox import MessageForward
+from protocol.records import DeliveryRecord
 from protocol.requests import (
     ConversationAssign,
     ConversationMove,
@@ -93,6 +95,8 @@ class ConversationActor(LivingActor):
                 self._admit(message, turn)
             case Merged():
                 self._merged(message, turn)
+            case Fate():
+                self._fate(message.delivery, message.entry, turn)
             case Seen():
                 reading.seen(self.record, message.reader, message.seq, message.counted, turn.now)
             case Digested():
@@ -176,16 +180,28 @@ class ConversationActor(LivingActor):
         turn.answer = entry
         if reader is not None:
             fallback.write(self._house, entry, reader, turn)
+        waited_since = None
         if principal.role == "agent":  # only a human's answer ends the wait
             record.last_agent_message_at = turn.now
+            waited_since = None if record.address is None else answers.answered(record)
             self._stop_clock()
-        self._send_out(entry, turn)
+        self._send_out(entry, turn, waited_since)
 
-    def _send_out(self, entry: Entry, turn: Turn) -> None:
+    def _send_out(self, entry: Entry, turn: Turn, waited_since: int | None = None) -> None:
         """To the contact through the channel's connector, if that is how it writes."""
         record = self.record
         if record.channel is not None and record.address is not None:
-            turn.send(self._house.channel(record.channel), Deliver(entry, record.address))
+            turn.send(self._house.channel(record.channel), Deliver(entry, record.address, waited_since))
+
+    def _fate(self, delivery: DeliveryRecord, entry: Entry | None, turn: Turn) -> None:
+        """What became of a message out is for the house to see; one that failed was no answer. [behaviour §5]"""
+        if entry is not None:
+            if answers.sent_again(self.record, delivery, entry):
+                self._stop_clock()
+            return
+        self._note(turn, "delivery", SYSTEM, to=delivery.seq, status=delivery.status, error=delivery.error)
+        if delivery.status == "failed":
+            answers.failed(self.record, delivery, self.rules, turn.now)
 
     def _check_window(self, now: int, approved: bool) -> None:
         """WhatsApp: outside 24 h after the contact's last message only an approved template. [S4]"""

@@ -67,6 +67,7 @@ class Undo(Struct):
     undo: list[Callable[[], object]]
     seq: int
     keys: tuple[KeyRecord, ...]
+    deliveries: tuple[DeliveryRecord, ...]
 
 
 class Core:
@@ -156,7 +157,7 @@ class Core:
     def committed(self, output: Output) -> None:
         """The store has this output's batch. Outputs are committed in the order of their steps."""
         self._committed = output.undo.step
-        self.memory.forget_keys(output.undo.keys)
+        self.memory.forget(output.undo.keys, output.undo.deliveries)
 
     def undo(self, outputs: Sequence[Output], now: int) -> None:
         """The store refused these, the latest steps, in their order: none of it has happened."""
@@ -164,7 +165,7 @@ class Core:
             undo: Undo = output.undo
             _restore(undo.before, undo.undo)
             self.house.seq = undo.seq
-            self.memory.forget_keys(undo.keys)
+            self.memory.forget(undo.keys, undo.deliveries)
         self._lose_absent(now)
         self._derive(now)
 
@@ -182,9 +183,10 @@ class Core:
             if actor.record is not None and actor.record != old:
                 records.append(copy.copy(actor.record))
                 actor.changed_step = self._step
-        records.extend(self._deliveries.values())
+        deliveries = tuple(self._deliveries.values())
+        records.extend(deliveries)
         keys = tuple(self._keys)
-        undo = Undo(self._step, self._before, self._undo, seq, keys)
+        undo = Undo(self._step, self._before, self._undo, seq, keys, deliveries)
         batch = Batch(tuple(self._entries), tuple(records), keys)
         output = Output(batch, tuple(self._outgoing), taken, undo)
         self._before, self._undo, self._entries, self._deliveries = {}, [], [], {}
@@ -414,6 +416,7 @@ class Core:
                 self._entries.append(effect)
             elif isinstance(effect, DeliveryRecord):
                 self._deliveries[effect.seq] = effect
+                self.memory.remember_delivery(effect)
             else:
                 self._outgoing.append(effect)
 

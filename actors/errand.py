@@ -80,9 +80,8 @@ class ErrandActor(Actor):
         if record.attempts >= ATTEMPTS_MAX:
             self._end("failed", turn)
             return
-        wait_s = BACKOFF_S[min(record.attempts, len(BACKOFF_S) - 1)]
+        record.next_at = now + 1000 * _wait_s(record.attempts)
         record.attempts += 1
-        record.next_at = now + 1000 * wait_s
         turn.effects.append(_effect(record))
 
     def _mailed(self, message: Mailed, turn: Turn) -> None:
@@ -107,6 +106,16 @@ def start(house: House, record: ErrandRecord, turn: Turn) -> None:
     actor = errands[record.id] = ErrandActor(house, record)
     turn.spawned(actor)
     turn.undo.append(lambda: errands.pop(record.id, None))
+
+
+def tried_at(record: ErrandRecord) -> int:
+    """When the last attempt was made or, of one never tried, when it is due (tick)."""
+    return record.next_at - (1000 * _wait_s(record.attempts - 1) if record.attempts else 0)
+
+
+def _wait_s(attempt: int) -> int:
+    """How long after this attempt, counted from 0, the next one is made."""
+    return BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)]
 
 
 def _place(house: House, record: ErrandRecord) -> dict[Any, ErrandActor]:

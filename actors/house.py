@@ -43,7 +43,7 @@ TEXT_MAX = 32_768
 class House:
     """One workspace's actors by id. Services and agents stand in configuration order."""
 
-    def __init__(self, settings: WorkspaceSettings, new_channel: Callable[[str], ChannelActor]) -> None:
+    def __init__(self, settings: WorkspaceSettings, new_channel: Callable[[House, str], ChannelActor]) -> None:
         self.settings = settings
         self._new_channel = new_channel
         self.services: dict[str, ServiceActor] = {}
@@ -108,7 +108,7 @@ class House:
     def channel(self, name: str) -> ChannelActor:
         """The way out through this channel's connectors; made at its first use."""
         if name not in self.channels:
-            self.channels[name] = self._new_channel(name)
+            self.channels[name] = self._new_channel(self, name)
         return self.channels[name]
 
     def note(

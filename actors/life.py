@@ -72,6 +72,7 @@ class LivingActor(HandedActor):
         record.state, record.closed_at = "closed", turn.now
         record.snoozed_until = record.snoozed_by = None
         record.managers_added = False
+        record.ended_wait = None
         self._stop_clock()
         self._note(turn, "closed", by, reason=reason)
         reading.close(record)

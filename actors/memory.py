@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from actors import forward, identity, members
+from actors import forward, identity, members, outbox
 from actors.contact import LIVE, ContactActor
 from actors.conversation import ConversationActor
 from actors.effects import Asked, Input, Opened
@@ -31,7 +31,7 @@ from protocol.members import (
     ConversationRemove,
     JoinLink,
 )
-from protocol.outbox import MessageForward
+from protocol.outbox import MessageForward, OutboxList, OutboxRetry
 from protocol.records import (
     ClosedIn,
     ClosedOf,
@@ -43,6 +43,7 @@ from protocol.records import (
     ConversationByLink,
     ConversationRecord,
     DeliveryOf,
+    DeliveryRecord,
     KeyOf,
     KeyRecord,
     MeetingById,
@@ -99,6 +100,7 @@ class Memory:
         self._idle: dict[str, None] = {}  # contacts that may have nothing left to do here
         self._answers: dict[Question, Any] = {}  # for the inputs of the step to come
         self._keys: dict[tuple[str, str], KeyRecord] = {}  # not committed yet
+        self._deliveries: dict[int, DeliveryRecord] = {}  # the same
 
     # ------------------------------------------------------------ questions
 
@@ -148,6 +150,14 @@ class Memory:
                     yield from self._closed_of(contact, params.channel, params.service, params.agent)
             case ConnectorDelivered():
                 yield from self._delivered(params)
+            case OutboxRetry(kind="message"):
+                yield from self._delivery(outbox.number(params.id))
+                known = self.delivery(outbox.number(params.id))
+                if known is not None:
+                    yield from self._conversation(known.conversation)
+                    yield outbox.entry_of(known)
+            case OutboxRetry() | OutboxList():
+                yield from outbox.questions(params)
             case ConversationList():
                 yield from self._closed_list(params, principal)
             case ContactName() | ContactUpdate():
@@ -218,15 +228,19 @@ class Memory:
                 yield from self._contact(record.contact)
 
     def _delivered(self, params: ConnectorDelivered) -> Iterator[Question]:
-        """What went out, if it is not at hand; if it was read, how much that is."""
-        held = (channel.pending.get(params.entry) for channel in self._house.channels.values())
-        pending = next((found for found in held if found is not None), None)
-        if pending is None:
-            yield DeliveryOf(params.entry)
-        known = self._answers.get(DeliveryOf(params.entry)) if pending is None else pending[0]
-        if known is not None and params.status == "read":
+        """What went out, and the conversation that hears what became of it; if it was read, how much that is."""
+        yield from self._delivery(params.entry)
+        known = outbox.pending_delivery(self._house, params.entry) or self.delivery(params.entry)
+        if known is not None:
             yield from self._conversation(known.conversation)
-            yield from self._counted(known.conversation, params.entry, None)
+            if params.status == "read":
+                yield from self._counted(known.conversation, params.entry, None)
+
+    def _delivery(self, seq: int) -> Iterator[Question]:
+        if seq in self._deliveries:  # as with keys: keep it at hand
+            self._answers[DeliveryOf(seq)] = self._deliveries[seq]
+        elif outbox.pending_delivery(self._house, seq) is None:
+            yield DeliveryOf(seq)
 
     def _counted(self, conversation: str, seq: int, reader: str | None) -> Iterator[Question]:
         """How many messages there are up to a seq. Up to the end that is known, and stays true of this seq."""
@@ -274,10 +288,21 @@ class Memory:
         """An answer that may be asked for again."""
         self._keys[record.owner, record.key] = record
 
-    def forget_keys(self, records: Sequence[KeyRecord]) -> None:
+    def delivery(self, seq: int) -> DeliveryRecord | None:
+        """What became of a message out that is pending no more."""
+        return self._deliveries.get(seq) or self._answers.get(DeliveryOf(seq))
+
+    def remember_delivery(self, record: DeliveryRecord) -> None:
+        """It stands so from now on; the store does not know yet."""
+        self._deliveries[record.seq] = record
+
+    def forget(self, keys: Sequence[KeyRecord], deliveries: Sequence[DeliveryRecord]) -> None:
         """These are committed (the store knows them now) or undone."""
-        for record in records:
+        for record in keys:
             self._keys.pop((record.owner, record.key), None)
+        for delivery in deliveries:
+            if self._deliveries.get(delivery.seq) is delivery:
+                del self._deliveries[delivery.seq]
 
     def answer(self, question: Question) -> Any:
         """What was absorbed for a question of the present inputs."""

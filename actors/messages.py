@@ -144,6 +144,13 @@ class Reconfigured(Struct, frozen=True):
     """Your service has other settings now."""
 
 
+class Fate(Struct, frozen=True):
+    """What became of a message of yours, or that it is on its way again: then with its ``entry``."""
+
+    delivery: DeliveryRecord
+    entry: Entry | None = None
+
+
 class Seen(Struct, frozen=True):
     """A reader of yours has read up to this seq; ``counted``: the messages up to there, if not up to the end."""
 
@@ -328,6 +335,7 @@ class Deliver(Struct, frozen=True):
 
     entry: Entry
     address: str
+    waited_since: int | None = None  # the wait that it answers
 
 
 class Delivered(Struct, frozen=True):
@@ -335,3 +343,10 @@ class Delivered(Struct, frozen=True):
 
     params: ConnectorDelivered
     known: DeliveryRecord | None = None
+
+
+class Resend(Struct, frozen=True):
+    """This message had failed: send it again."""
+
+    delivery: DeliveryRecord
+    entry: Entry

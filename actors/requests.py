@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from actors import booking, forward, identity, members, watching
+from actors import booking, forward, identity, members, outbox, watching
 from actors.access import NEEDS, administers, may_see_agent
 from actors.agent import AgentActor
 from actors.deadlines import Rules
 from actors.explain import explain
 from actors.house import House
 from actors.memory import closed_questions, entry_question
-from actors.messages import Delete, Delivered, Do, PutAgent, PutService, Receive, Seen, Start, Switch, Update
+from actors.messages import Delete, Do, PutAgent, PutService, Receive, Seen, Start, Switch, Update
 from actors.reading import unread
 from actors.service import ServiceActor
 from actors.slots import check_hours
@@ -40,12 +40,11 @@ from protocol.members import (
     Unread,
 )
 from protocol.objects import COMINGS_AND_GOINGS, OUTSIDE_TYPES, from_outside
-from protocol.outbox import MessageForward
+from protocol.outbox import MessageForward, OutboxList, OutboxRetry
 from protocol.params import Nothing
 from protocol.records import (
     AgentRecord,
     ConversationRecord,
-    DeliveryOf,
     MessagesUpTo,
     ServiceRecord,
     TemplateRecord,
@@ -116,7 +115,9 @@ def begin(core: Core, call: Call, principal: Principal, turn: Turn) -> None:
         case ConnectorReceive():
             _receive(core, params, principal, turn)
         case ConnectorDelivered():
-            _delivered(core, params, principal, turn)
+            outbox.delivered(core, params, principal, turn)
+        case OutboxRetry():
+            outbox.retry(core, params, turn)
         case ConversationStart():
             _start(core, params, principal, turn)
         case SetAvailability():
@@ -214,30 +215,6 @@ def _receive(core: Core, params: ConnectorReceive, principal: Principal, turn: T
         contact = identity.new_contact(house)
         core.contact(contact, turn).claim(place, turn)
     turn.send(house.contacts[contact], Receive(params))
-
-
-def _delivered(core: Core, params: ConnectorDelivered, principal: Principal, turn: Turn) -> None:
-    house = core.house
-    for name in principal.channels:
-        channel = house.channel(name)
-        if params.entry in channel.pending:
-            turn.send(channel, Delivered(params))
-            _read_outside(core, params, channel.pending[params.entry][0].conversation, turn)
-            return
-    known = core.memory.answer(DeliveryOf(params.entry))
-    if known is None or known.channel not in principal.channels:
-        raise refused("not_found", "no message with that entry went out through your channels")
-    channel = house.channel(known.channel)
-    turn.send(channel, Delivered(params, known))
-    _read_outside(core, params, known.conversation, turn)
-
-
-def _read_outside(core: Core, params: ConnectorDelivered, conversation: str, turn: Turn) -> None:
-    """The contact has read up to this message, if the connector says so."""
-    actor = core.house.conversations.get(conversation)
-    if params.status == "read" and actor is not None and actor.record.contact is not None:
-        counted = core.memory.answer(MessagesUpTo(conversation, params.entry))
-        turn.send(actor, Seen(f"contact:{actor.record.contact}", params.entry, counted))
 
 
 def _start(core: Core, params: ConversationStart, principal: Principal, turn: Turn) -> None:
@@ -373,6 +350,8 @@ def result(core: Core, call: Call, principal: Principal, turn: Turn) -> Any:
             moved, stub = (house.conversations[name].record for name in (params.conversation, turn.about))
             reader = principal.address
             return ConversationMoved(summary(house, moved, turn.now, reader=reader), summary(house, stub, turn.now))
+        case OutboxList():
+            return outbox.items(core, params)
         case ConversationRead():
             return Unread(unread(house.conversations[params.conversation].record, principal.address) or 0)
         case ConversationPresence() | ConversationWatch() | WatchName() | AgentWatch():

@@ -11,6 +11,7 @@ from protocol.params import Email, Limit, Params
 from protocol.times import Moment
 
 OutboxKind = Literal["message", "mail", "webhook"]
+LetterId = Annotated[str, Meta(min_length=1, max_length=500, description="an opaque id")]
 
 
 class MessageForward(Params, frozen=True):
@@ -26,7 +27,7 @@ class OutboxList(Params, frozen=True):
 
     kind: OutboxKind = "message"
     status: Literal["failed", "pending"] = "failed"
-    cursor: Id | None = None
+    cursor: LetterId | None = None
     limit: Limit = 50
 
 
@@ -36,11 +37,11 @@ class OutboxItem(Struct, frozen=True):
     kind: OutboxKind
     id: str
     conversation: str | None
-    to: str
+    to: str  # of a message ``channel:address``, of a mail the recipient, of a webhook the URL
     status: Literal["failed", "pending"]
-    attempts: int
+    attempts: int | None  # null for a message: what its connector tries is the connector's business
     error: str | None
-    at: Moment | None  # of its last attempt or, of one never tried, of its making
+    at: Moment | None  # of its last attempt or, of one never tried, of its making; of a message, when its status came
 
 
 class OutboxItems(Struct, frozen=True):
@@ -54,4 +55,4 @@ class OutboxRetry(Params, frozen=True):
     """Which failed one to send again."""
 
     kind: OutboxKind
-    id: Id
+    id: LetterId

@@ -22,6 +22,14 @@ class StepFired(Struct, frozen=True):
     step: Step
 
 
+class EndedWait(Struct, frozen=True):
+    """A wait that agents have answered through a connector: it goes on if all their answers fail."""
+
+    since: int  # tick
+    steps_fired: tuple[StepFired, ...] = ()  # of the ladder, while it lasted
+    answers: int = 0  # that have not failed
+
+
 class ReadMark(Struct, frozen=True, array_like=True):
     """How far somebody has read a conversation. Ticks."""
 
@@ -64,6 +72,7 @@ class ConversationRecord(Struct, kw_only=True):
     waiting_since: int | None = None  # the oldest unanswered contact message
     lateness: Literal["soon", "overdue"] | None = None
     steps_fired: tuple[StepFired, ...] = ()  # of the ladder, in this waiting episode
+    ended_wait: EndedWait | None = None  # the last one that was answered through a connector
     managers_added: bool = False
     reply_due: int | None = None  # when a pushed conversation is taken from an agent who is silent
     snoozed_until: int | None = None
@@ -155,7 +164,7 @@ class DeliveryRecord(Struct, frozen=True, kw_only=True):
     address: str
     status: Literal["pending", "sent", "delivered", "read", "failed"] = "pending"
     error: str | None = None
-    waited_since: int | None = None  # the wait that this message ended: it goes on if the message fails
+    waited_since: int | None = None  # when the wait began that this message answers, or others had before it
     changed_at: int = 0  # when this status came
 
 
@@ -404,6 +413,30 @@ class MeetingById(Struct, frozen=True):
     id: str
 
 
+class MailById(Struct, frozen=True):
+    """Answer: MailRecord | None."""
+
+    id: str
+
+
+class WebhookById(Struct, frozen=True):
+    """Answer: WebhookRecord | None."""
+
+    id: int
+
+
+class FailedOnes(Struct, frozen=True):
+    """Answer: tuple[DeliveryRecord | MailRecord | WebhookRecord, ...], those of a kind that have failed.
+
+    The newest first, at most ``limit``, before the place of one: its seq or id or, of a mail, ``created_at`` and id.
+    """
+
+    kind: Literal["message", "mail", "webhook"]
+    before: int
+    before_id: str
+    limit: int
+
+
 class ClosedWith(Struct, frozen=True):
     """Answer: tuple[ConversationRecord, ...], closed ones in whose crew an agent is.
 
@@ -429,4 +462,7 @@ Question = (
     | FileById
     | MeetingById
     | ClosedWith
+    | MailById
+    | WebhookById
+    | FailedOnes
 )

@@ -27,8 +27,10 @@ from protocol.records import (
     ConversationByLink,
     ConversationRecord,
     DeliveryOf,
+    FailedOnes,
     FileById,
     KeyOf,
+    MailById,
     MeetingById,
     MessagesCounted,
     MessagesUpTo,
@@ -36,6 +38,7 @@ from protocol.records import (
     Question,
     Snapshot,
     Timeline,
+    WebhookById,
 )
 from storage.tables import (
     AGENTS,
@@ -94,6 +97,8 @@ def kind_of(question: Question) -> Kind:
         return _CLOSED_ANYWHERE
     if isinstance(question, ClosedOf) and question.channel is None:
         return _CLOSED_OF_ALL
+    if isinstance(question, FailedOnes):
+        return _FAILED[question.kind]
     return KINDS[type(question)]
 
 
@@ -133,8 +138,36 @@ _KEY = f"SELECT {KEYS.select_list('k')} FROM request_keys AS k"
 _DELIVERY = f"SELECT {DELIVERIES.select_list('d')} FROM deliveries AS d"
 _FILE = f"SELECT {FILES.select_list('f')} FROM files AS f"
 _MEETING = f"SELECT {MEETINGS.select_list('m')} FROM meetings AS m"
+_MAIL = f"SELECT {MAILS.select_list('m')} FROM mails AS m"
+_WEBHOOK = f"SELECT {WEBHOOKS.select_list('w')} FROM webhooks AS w"
 _LATEST = "last_seq DESC, id DESC"
 _AGE = itemgetter(*map(CONVERSATIONS.names.index, ("last_seq", "id")))  # of a conversation's row
+
+
+def _failed(select: str, table: Table, key: str) -> Kind:
+    """Those that have failed, by a key that grows as they come."""
+    return Kind(
+        f"{select} WHERE status = 'failed' AND {key} < $1",
+        ("bigint", "bigint"),
+        lambda q: [(q.before, q.limit)],
+        lambda q, rows: tuple(map(table.record, rows)),
+        f"{key} DESC",
+        limited=True,
+    )
+
+
+_FAILED = {
+    "message": _failed(_DELIVERY, DELIVERIES, "seq"),
+    "webhook": _failed(_WEBHOOK, WEBHOOKS, "id"),
+    "mail": Kind(
+        f"{_MAIL} WHERE status = 'failed' AND (created_at, id) < ($1, $2)",
+        ("bigint", "text", "bigint"),
+        lambda q: [(q.before, q.before_id, q.limit)],
+        lambda q, rows: tuple(map(MAILS.record, rows)),
+        "created_at DESC, id DESC",
+        limited=True,
+    ),
+}
 
 KINDS: dict[type[Question], Kind] = {
     ConversationById: Kind(f"{_CONVERSATION} WHERE c.id = $1", ("text",), lambda q: [(q.id,)], _one(CONVERSATIONS)),
@@ -200,6 +233,9 @@ KINDS: dict[type[Question], Kind] = {
         lambda q: [(q.agent, q.limit)],
         _closed,
     ),
+    MailById: Kind(f"{_MAIL} WHERE m.id = $1", ("text",), lambda q: [(q.id,)], _one(MAILS)),
+    WebhookById: Kind(f"{_WEBHOOK} WHERE w.id = $1", ("bigint",), lambda q: [(q.id,)], _one(WEBHOOKS)),
+    FailedOnes: _FAILED["message"],
 }
 _CLOSED_ANYWHERE = Kind(
     f"{_CONVERSATION} WHERE c.state = 'closed'", ("bigint",), lambda q: [(q.limit,)], _closed, _LATEST, limited=True
@@ -212,7 +248,7 @@ _CLOSED_OF_ALL = Kind(
     _LATEST,
     limited=True,
 )
-ALL_KINDS = (*KINDS.values(), _CLOSED_ANYWHERE, _CLOSED_OF_ALL)
+ALL_KINDS = (*KINDS.values(), _CLOSED_ANYWHERE, _CLOSED_OF_ALL, _FAILED["mail"], _FAILED["webhook"])
 
 
 # ---------------------------------------------------------------- start-up

@@ -71,6 +71,8 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "message.forward": {"conversation": "{c}", "messages": "{es}", "to": ["guest@example.org"]},
     "connector.receive": {"channel": "sms", "address": "+9", "external_id": "m", "text": "Hi", "service": "desk"},
     "connector.delivered": {"entry": "{m}", "status": "delivered"},
+    "outbox.list": {},
+    "outbox.retry": {"kind": "message", "id": "{f}"},
 }
 ONLY_A_CONVERSATION = (
     "get", "join", "leave", "decline", "grab", "close", "reopen", "wake", "explain",
@@ -153,6 +155,12 @@ class Stage:
         self.assign(found, "ana")
         self.ids["{m}"] = self.world.say("ana", "message.send", conversation=found, text="Hi").entry.seq
 
+    def failed(self) -> None:
+        """That message has failed."""
+        self.delivering()
+        self.world.say("connector:sms", "connector.delivered", entry=self.ids["{m}"], status="failed")
+        self.ids["{f}"] = str(self.ids["{m}"])
+
     def booked(self) -> None:
         """nia has booked a meeting with ana in it."""
         self.assigned()
@@ -169,6 +177,7 @@ class Stage:
             "conversation.reopen": self.closed,
             "conversation.wake": self.snoozed,
             "connector.delivered": self.delivering,
+            "outbox.retry": self.failed,
             **dict.fromkeys((name for name in METHODS if name.startswith("meeting.")), self.booked),
         }
         if row.method == "conversation.grab" and row.standing not in ("assignee", "shut out"):

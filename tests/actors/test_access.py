@@ -78,6 +78,7 @@ def sample_params(method: str, conversation: str) -> dict[str, Any]:
         "template.delete": {"template": "t"}, "conversation.unwatch": {"watch": "w1"},
         "conversation.create": {"name": "Launch"}, "conversation.join_link": {"link": "secret"},
         "contact.merge": {"contact": "nia", "into": "oli"},
+        "outbox.retry": {"kind": "message", "id": "1"},
         "meeting.slots": {"agent": "ana", "from": "2026-01-05T12:00:00.000Z", "to": "2026-01-05T13:00:00.000Z"},
         **{f"meeting.{name}": {"meeting": "m1"} for name in ("confirm", "reschedule", "cancel")},
     }  # fmt: skip

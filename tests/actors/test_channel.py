@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from actors.channel import WINDOW
-from actors.effects import Output, Tell
+from actors.effects import Output, Reply, Tell
 from protocol.notices import ConnectorDeliver
+from protocol.objects import SYSTEM
 from protocol.records import DeliveryOf, DeliveryRecord
 from tests.world import World, service, small_world
 
@@ -56,7 +57,33 @@ def test_what_is_sent_goes_out_at_once_with_channel_and_address() -> None:
 def test_what_could_not_go_out_waits_and_goes_in_order() -> None:
     world, found = world_of()
     seqs = send(world, found, "1", "2", "3")
-    assert delivered(world, connect(world)) == seqs
+    session = connect(world)
+    for count, seq in enumerate(seqs, 1):
+        assert delivered(world, session) == seqs[:count]
+        acknowledge(world, seq)
+
+
+def test_to_one_address_the_next_goes_when_the_one_before_was_acknowledged_be_it_as_failed() -> None:
+    world, found = world_of()
+    other = world.receive("+48").id
+    session = world.sessions["connector:sms"]
+    first, second, third = send(world, found, "1", "2", "3")
+    (elsewhere,) = send(world, other, "To somebody else")
+    assert delivered(world, session) == [first, elsewhere]
+    acknowledge(world, first, "failed")
+    assert delivered(world, session) == [first, elsewhere, second]
+    acknowledge(world, second, "sent")
+    acknowledge(world, second, "delivered")
+    assert delivered(world, session) == [first, elsewhere, second, third]
+
+
+def test_what_is_acknowledged_out_of_turn_is_not_sent_any_more() -> None:
+    world, found = world_of()
+    session = connect(world)
+    first, second, third = send(world, found, "1", "2", "3")
+    acknowledge(world, second)
+    acknowledge(world, first)
+    assert delivered(world, session) == [first, third]
 
 
 @pytest.mark.parametrize("what", ["comment", "contact", "join", "close"])
@@ -87,9 +114,11 @@ def test_when_the_served_session_ends_the_rest_goes_to_the_next_in_order() -> No
     connect(world)
     second = world.open("connector:sms,whatsapp").session
     seqs = send(world, found, "1", "2", "3")
-    acknowledge(world, seqs[1])
+    acknowledge(world, seqs[0])
     world.end("connector:sms")
-    assert delivered(world, second) == [seqs[0], seqs[2]]
+    assert delivered(world, second) == [seqs[1]]
+    world.say("connector:sms,whatsapp", "connector.delivered", entry=seqs[1], status="sent")
+    assert delivered(world, second) == seqs[1:]
 
 
 def test_after_a_reconnect_it_comes_again_until_acknowledged() -> None:
@@ -115,8 +144,10 @@ def test_after_a_crash_it_comes_again_until_acknowledged() -> None:
 
 
 def test_so_many_are_on_their_way_at_once_and_an_acknowledgement_lets_the_next_one_go() -> None:
-    world, found = world_of()
-    seqs = send(world, found, *(str(number) for number in range(WINDOW + 3)))
+    world, _ = world_of()
+    everybody = [world.receive(f"+{number}").id for number in range(WINDOW + 3)]
+    world.end("connector:sms")
+    seqs = [seq for conversation in everybody for seq in send(world, conversation, "Hi")]
     session = connect(world)
     assert delivered(world, session) == seqs[:WINDOW]
     acknowledge(world, seqs[5])
@@ -137,6 +168,8 @@ def test_so_many_are_on_their_way_at_once_and_an_acknowledgement_lets_the_next_o
         (["delivered", "sent"], "delivered"),
         (["sent", "failed"], "failed"),
         (["failed", "delivered"], "failed"),
+        (["delivered", "failed"], "delivered"),
+        (["read", "failed"], "read"),
     ],
 )
 def test_a_status_never_goes_back(reports: list[str], expected: str) -> None:
@@ -198,10 +231,105 @@ def test_a_refused_commit_sends_nothing_and_the_next_step_sends_it_once() -> Non
     assert [item.to for item in seen] == [(session,)]
 
 
-@pytest.mark.xfail(strict=True, reason="not in this version: delivery states are in the store, not yet in the timeline")
-def test_what_became_of_it_is_in_the_timeline_for_the_house_only() -> None:
+@pytest.mark.parametrize("again", [False, True])
+def test_a_refused_acknowledgement_lets_nothing_go_and_its_repetition_does(again: bool) -> None:
+    world, found = world_of()
+    session = connect(world)
+    first, second = send(world, found, "1", "2")
+    request = world.asked("connector:sms", "connector.delivered", entry=first, status="sent")
+    out: Output = world.step(request)
+    world.core.undo([out], world.now)
+    if again:
+        world.give(request)
+    assert delivered(world, session) == ([first, second] if again else [first])
+    assert world.core.statistics()["deliveries_pending"] == (1 if again else 2)
+
+
+# ---------------------------------------------------------------- what became of it
+
+
+def fates(world: World, conversation: str, who: str = "backend") -> list[tuple[Any, ...]]:
+    entries = world.timeline(conversation, who)
+    return [(entry.to, entry.status, entry.error) for entry in entries if entry.type == "delivery"]
+
+
+def test_what_became_of_it_is_in_the_timeline_as_it_rises_and_never_twice() -> None:
     world, found = world_of()
     connect(world)
     (seq,) = send(world, found, "Hi")
-    acknowledge(world, seq)
-    assert world.timeline(found)[-1].type == "delivery"
+    for status in ("sent", "sent", "delivered", "sent", "read", "read", "delivered", "failed"):
+        acknowledge(world, seq, status)
+    assert fates(world, found) == [(seq, "sent", None), (seq, "delivered", None), (seq, "read", None)]
+    assert world.timeline(found)[-1].by == SYSTEM
+
+
+def test_several_states_in_one_step_are_each_put_down() -> None:
+    """The second report finds the message acknowledged already, but not yet in the store."""
+    world, found = world_of()
+    connect(world)
+    (seq,) = send(world, found, "Hi")
+    reports = ("sent", "delivered", "sent", "read")
+    out = world.give(
+        *(world.asked("connector:sms", "connector.delivered", entry=seq, status=status) for status in reports)
+    )
+    assert [item.error for item in out.outgoing if isinstance(item, Reply)] == [None] * 4
+    assert [status for _, status, _ in fates(world, found)] == ["sent", "delivered", "read"]
+    assert status_of(world, seq) == "read"
+
+
+def test_a_report_that_comes_before_the_last_one_is_committed_does_not_go_back() -> None:
+    world, found = world_of()
+    connect(world)
+    (seq,) = send(world, found, "Hi")
+    outs = []
+    for status in ("delivered", "sent"):
+        request = world.asked("connector:sms", "connector.delivered", entry=seq, status=status)
+        outs.append(world.step(request))
+    for out in outs:
+        if out.batch:
+            world.store.commit(out.batch)
+        world.core.committed(out)
+    assert fates(world, found) == [(seq, "delivered", None)]
+    assert status_of(world, seq) == "delivered"
+
+
+def test_the_crew_hears_of_it_and_the_contact_does_not() -> None:
+    world, found = world_of()
+    connect(world)
+    (seq,) = send(world, found, "Hi")
+    acknowledge(world, seq, "failed", error="no such number")
+    contact = world.look(found).contact
+    assert contact is not None
+    heard = world.heard("agent:ana", "delivery")
+    assert [(entry.to, entry.status, entry.error) for entry in heard] == [(seq, "failed", "no such number")]
+    assert fates(world, found, f"contact:{contact.id}") == []
+    assert world.heard(f"contact:{contact.id}", "delivery") == []
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_closed_conversation_hears_of_it_too_also_from_the_store(restarted: bool) -> None:
+    world, found = world_of()
+    connect(world)
+    (seq,) = send(world, found, "Goodbye")
+    world.say("ana", "conversation.close", conversation=found)
+    if restarted:
+        world.boot()
+        connect(world)
+    acknowledge(world, seq, "sent")
+    if restarted:
+        world.boot()
+        connect(world)
+    acknowledge(world, seq, "failed")
+    assert [status for _, status, _ in fates(world, found)] == ["sent", "failed"]
+    assert world.look(found).state == "closed"
+
+
+def test_a_refused_report_is_in_no_timeline() -> None:
+    world, found = world_of()
+    connect(world)
+    (seq,) = send(world, found, "Hi")
+    request = world.asked("connector:sms", "connector.delivered", entry=seq, status="sent")
+    world.core.undo([world.step(request)], world.now)
+    assert fates(world, found) == []
+    acknowledge(world, seq, "sent")
+    assert fates(world, found) == [(seq, "sent", None)]

@@ -229,6 +229,7 @@ def everything(world: World) -> dict[str, tuple[str, dict[str, Any]]]:
         "template.delete": ("backend", {"template": "t"}),
         "connector.receive": ("connector:sms", {"channel": "sms", "address": "+9", "external_id": "z", "text": "Hi"}),
         "connector.delivered": ("connector:sms", {"entry": 1, "status": "sent"}),
+        "outbox.retry": ("backend", {"kind": "message", "id": "1"}),
     }
     for name, method in METHODS.items():
         if name not in named and "conversation" in method.params.__struct_fields__:

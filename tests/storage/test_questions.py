@@ -17,12 +17,18 @@ from protocol.records import (
     ContactById,
     ConversationById,
     DeliveryOf,
+    DeliveryRecord,
+    FailedOnes,
     KeyOf,
+    MailById,
+    MailRecord,
     MessagesCounted,
     MessagesUpTo,
     Missed,
     Question,
     Timeline,
+    WebhookById,
+    WebhookRecord,
 )
 from storage.questions import ALL_KINDS, KINDS, for_sqlite
 
@@ -51,8 +57,13 @@ def test_what_is_not_there_is_none_or_empty(store: Any) -> None:
         ClosedWith("ana", 10),
         Missed("agent:ana", 0, 10),
         Timeline("c1", up_to=10, limit=10),
+        MailById("e1"),
+        WebhookById(1),
+        FailedOnes("message", 10, "", 10),
+        FailedOnes("mail", 10, "", 10),
+        FailedOnes("webhook", 10, "", 10),
     ]
-    assert store.read(questions) == [None, None, None, None, None, (), (), (), (), ((), False)]
+    assert store.read(questions) == [None, None, None, None, None, (), (), (), (), ((), False), None, None, (), (), ()]
 
 
 def test_answers_come_in_the_order_of_the_questions(store: Any) -> None:
@@ -66,6 +77,38 @@ def test_answers_come_in_the_order_of_the_questions(store: Any) -> None:
 def test_an_expired_key_may_still_be_given(store: Any) -> None:
     store.commit(Batch(entries=(message(1),), keys=(key(expires_at=5),)))
     assert store.read([KeyOf("agent:ana", "k1")]) == [key(expires_at=5)]
+
+
+# ---------------------------------------------------------------- what could not be delivered
+
+
+def mail(ident: str, created_at: int, status: str = "failed") -> MailRecord:
+    fields: dict[str, Any] = {"kind": "forward", "recipient": "a@b.example", "data": "{}", "status": status}
+    return MailRecord(id=ident, created_at=created_at, **fields)
+
+
+def delivery(seq: int, status: str = "failed") -> DeliveryRecord:
+    return DeliveryRecord(seq=seq, conversation="c1", channel="sms", address="+1", status=status)  # type: ignore[arg-type]
+
+
+def webhook(seq: int, status: str = "failed") -> WebhookRecord:
+    return WebhookRecord(id=seq, conversation="c1", url="https://x.example", body="", status=status)  # type: ignore[arg-type]
+
+
+def test_what_has_failed_comes_newest_first_in_pages(store: Any) -> None:
+    deliveries = [delivery(seq) for seq in (1, 2, 3)]
+    webhooks = [webhook(seq) for seq in (4, 5, 6)]
+    mails = [mail("a", 1), mail("c", 2), mail("b", 2), mail("d", 3)]
+    others = [delivery(7, "pending"), delivery(8, "read"), webhook(9, "done"), mail("e", 4, "pending")]
+    store.commit(Batch(entries=(message(1),), records=(*deliveries, *webhooks, *mails, *others)))
+    assert store.read([FailedOnes("message", 10, "", 2), FailedOnes("message", 2, "", 2)]) == [
+        (deliveries[2], deliveries[1]),
+        (deliveries[0],),
+    ]
+    assert store.read([FailedOnes("webhook", 6, "", 5)]) == [(webhooks[1], webhooks[0])]
+    found = store.read([FailedOnes("mail", 10, "", 2), FailedOnes("mail", 2, "c", 9)])
+    assert [ids(records) for records in found] == [["d", "c"], ["b", "a"]]
+    assert store.read([MailById("c"), WebhookById(9)]) == [mails[1], webhook(9, "done")]
 
 
 # ---------------------------------------------------------------- closed conversations

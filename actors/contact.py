@@ -77,7 +77,7 @@ class ContactActor(Actor):
                 self.record.email = message.email or self.record.email
                 self.record.signed_in = True
             case Update():
-                _learn(self.record, message.params, ("name", "email", "phone", "company", "custom"))
+                _learn(self.record, message.params, ("name", "email", "phone", "company", "language", "custom"))
             case Claim():
                 self.claim(message.place, turn)
             case Absorb():
@@ -147,6 +147,7 @@ class ContactActor(Actor):
             online=bool(self.sessions),
             last_active=moment(record.last_active),
             location=record.location,
+            language=record.language,
         )
 
     def _listen(self, turn: Turn) -> None:

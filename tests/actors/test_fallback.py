@@ -52,7 +52,7 @@ def test_the_mail_is_in_the_contacts_language_or_the_workspaces() -> None:
     house = world()
     conversation = away(house)
     send(house, conversation)
-    house.core.house.contacts["nia"].record.language = "de"
+    house.say("ana", "contact.update", contact="nia", language="de")
     send(house, conversation)
     assert [mail.language for mail in mails(house)] == ["nb", "de"]
 

@@ -8,7 +8,7 @@ SEEDS ?= 200
 KILLS ?= 20
 SECONDS ?= 60
 
-.PHONY: help run test check simulate bench docs demo storm load clean autobahn fuzz
+.PHONY: help run test check simulate bench docs demo storm load clean autobahn fuzz trouble reconnect soak
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -41,9 +41,25 @@ simulate: $(READY) ## play the agreed scenarios against the real core in virtual
 demo: $(READY) ## a server, four agents and their customers, to watch in the terminal
 	$(BIN)/python -m examples.demo
 
-storm: $(READY) ## seeded storms and kill -9 under load (SEEDS=..., KILLS=...)
+storm: $(READY) ## seeded storms and kill -9 under load (SEEDS=..., KILLS=...); MINUTES=...: also in bad weather, on both stores
 	$(BIN)/python -m tests.storm --seeds $(SEEDS)
 	$(BIN)/python -m tests.kill --kills $(KILLS)
+ifdef MINUTES
+	$(BIN)/python -m tests.kill.storm --store sqlite --minutes $(MINUTES)
+	$(BIN)/python -m tests.kill.storm --store postgres --minutes $(MINUTES)
+endif
+
+trouble: $(READY) ## a full disk (tmpfs if root), a restarted database, 30 s of SIGSTOP, jumps of the clock (libfaketime)
+	$(BIN)/python -m tests.kill.trouble disk --tmpfs
+	$(BIN)/python -m tests.kill.trouble database
+	$(BIN)/python -m tests.kill.trouble pause
+	$(BIN)/python -m tests.kill.trouble clock
+
+reconnect: $(READY) ## 5,000 clients are cut off at once; how long until all are back and have caught up
+	$(BIN)/python -m tests.kill.reconnect
+
+soak: $(READY) ## mixed load for an hour; the slope of the server's memory (MINUTES=...)
+	$(BIN)/python -m tests.kill.soak --minutes $(or $(MINUTES),60)
 
 autobahn: $(READY) ## Autobahn|Testsuite against the WebSocket; says so and is skipped where there is no wstest
 	$(BIN)/python -m tests.autobahn

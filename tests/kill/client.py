@@ -21,7 +21,9 @@ from router.auth import Gate
 from tests.kill.ledger import Entry, Ledger, Request, Session, milliseconds
 
 AGAIN_S = 0.02
+LATER_S = 0.3
 HOUR_MS = 3_600_000
+LATER = ("storage_unavailable", "draining", "rate_limited")
 
 
 class Place:
@@ -48,6 +50,8 @@ class Client:
         self._waiting: dict[int, tuple[Request, asyncio.Future[dict[str, Any]]]] = {}
         self._number = 0
         self._away_s = AGAIN_S
+        self.insists = True  # what was refused because the store was away is sent again
+        self._later: set[asyncio.Task[None]] = set()
         self._session: Session | None = None
 
     async def live(self) -> None:
@@ -119,6 +123,12 @@ class Client:
             await self._transmit(request)
         return await future
 
+    async def _again(self, number: int) -> None:
+        """The store was away: the same request with the same key, until it is answered one way or the other."""
+        await asyncio.sleep(LATER_S)
+        if self._session is not None and number in self._waiting:
+            await self._transmit(self._waiting[number][0])
+
     async def _transmit(self, request: Request) -> None:
         request.attempts += 1
         await self._put(request.number, request.method, request.params)
@@ -156,6 +166,8 @@ class Client:
 
     async def _opened(self, message: dict[str, Any], since: int | None) -> None:
         result = message.get("result")
+        if _reason(message) in LATER:
+            return  # the server closes: come again
         if result is None or result["resync"]:
             self.ledger.problems.append(f"{self.ledger.address} could not go on after {since}: {message}")
             return
@@ -170,6 +182,9 @@ class Client:
             self.ledger.problems.append(f"{self.ledger.address} was told {message} before its session was open")
         if "id" in message and message["id"] not in self._waiting:
             self.ledger.problems.append(f"{self.ledger.address} was answered what it did not ask: {message}")
+        elif "id" in message and self.insists and _reason(message) == "storage_unavailable":
+            self._later.add(task := asyncio.create_task(self._again(message["id"])))
+            task.add_done_callback(self._later.discard)
         elif "id" in message:
             request, future = self._waiting.pop(message["id"])
             request.answers.append(message)
@@ -179,3 +194,9 @@ class Client:
             self.on_entry(message["params"]["entry"])
         else:
             self.on_notice(message["method"], message["params"])
+
+
+def _reason(message: dict[str, Any]) -> str | None:
+    """Why it was refused, if it was."""
+    reason: str | None = message.get("error", {}).get("data", {}).get("reason")
+    return reason

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
+
+import asyncpg
 
 
 class Database:
@@ -24,6 +27,7 @@ class Database:
             self._server.start()
         except subprocess.TimeoutExpired:  # it waits for ten seconds only, which a busy machine may need
             self._server.start()
+        self._schemas = 0
         self.url: str = self._server.get_uri()
 
     def stop(self, *, at_once: bool = False) -> None:
@@ -35,6 +39,19 @@ class Database:
 
         arguments = ("-w", "-D", str(self._server.pgdata), "-m", "immediate", "stop")
         pgexec("pg_ctl", arguments, bin_path=self._server.bin_path, user=self._server.system_user)
+
+    def create(self) -> str:
+        """An empty schema of its own; its URL."""
+        self._schemas += 1
+        name = f"store{self._schemas}"
+
+        async def create() -> None:
+            connection = await asyncpg.connect(self.url)
+            await connection.execute(f"CREATE SCHEMA {name}")
+            await connection.close()
+
+        asyncio.run(create())
+        return f"{self.url}{'&' if '?' in self.url else '?'}search_path={name}"
 
     def start(self) -> None:
         """There again."""

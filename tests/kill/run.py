@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from router.auth import Gate
 from tests.kill.checker import broken
@@ -36,7 +36,43 @@ class Report:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-async def campaign(kills: int, seed: int, url: str, folder: Path, say: Callable[[str], None] = print) -> Report:
+class Weather(Protocol):
+    """What else goes wrong; ``tests.kill.storm.Storm`` is one."""
+
+    expected: tuple[str, ...]  # words of lines of the log that are no complaint then
+
+    async def route(self, url: str) -> str:
+        """The server is at ``url`` now; where clients find it."""
+
+    async def strike(self, server: Server) -> None:
+        """Something happens while the server runs."""
+
+    def calm(self) -> None:
+        """Nothing happens any more."""
+
+
+class Fair:
+    """Nothing else goes wrong."""
+
+    expected = ()
+
+    async def route(self, url: str) -> str:
+        """Straight."""
+        return url
+
+    async def strike(self, server: Server) -> None:
+        """Not here."""
+
+    def calm(self) -> None:
+        """It always is."""
+
+
+FAIR = Fair()
+
+
+async def campaign(
+    kills: int, seed: int, url: str, folder: Path, say: Callable[[str], None] = print, weather: Weather = FAIR
+) -> Report:
     """Run it on an empty store. Parameters: how often to kill, the seed of all dice, a folder for the log."""
     rng = random.Random(seed)
     server = Server(folder, CONFIG, url)
@@ -44,13 +80,14 @@ async def campaign(kills: int, seed: int, url: str, folder: Path, say: Callable[
     people = everybody(place, rng)
     async with _working(people), _ended(server):
         for number in range(kills):
-            await _one_life(server, place, rng)
+            await _one_life(server, place, rng, weather)
             say(f"kill {number + 1} of {kills}: {_sum_up(people)}")
-        await _start(server, place)
+        weather.calm()
+        await _start(server, place, weather)
         final = await _rest(place, people)
         code = await server.stop()
     final.rows = await read_rows(url)
-    problems = broken([person.ledger for person in people], final, RULES) + server.complaints()
+    problems = broken([person.ledger for person in people], final, RULES) + server.complaints(weather.expected)
     if code != 0:
         problems.append(f"the server ended with {code} when it was asked to stop")
     return Report(problems, _counts(people, final) | {"fired late": _late(final, server)})
@@ -74,22 +111,23 @@ async def _ended(server: Server) -> AsyncIterator[None]:
         await server.end()
 
 
-async def _start(server: Server, place: Place) -> None:
+async def _start(server: Server, place: Place, weather: Weather) -> None:
     await server.start()
-    place.url = await server.ready()
+    place.url = await weather.route(await server.ready())
     server.readies_ms.append(_now_ms())
     place.up.set()
 
 
-async def _one_life(server: Server, place: Place, rng: random.Random) -> None:
+async def _one_life(server: Server, place: Place, rng: random.Random, weather: Weather) -> None:
     """From a start to a kill: mostly amid work, at times amid those who come back, or before it listens."""
     moment = rng.random()
     if moment < 0.1 and server.starts:
         await server.start()
         await asyncio.sleep(rng.uniform(0.05, 0.6))
     else:
-        await _start(server, place)
+        await _start(server, place, weather)
         await asyncio.sleep(rng.uniform(0.02, 0.15) if moment < 0.3 else rng.uniform(0.3, 1.2))
+        await weather.strike(server)
     place.up.clear()
     server.kills_ms.append(_now_ms())
     await server.kill()

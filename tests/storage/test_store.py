@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -308,3 +310,50 @@ def test_a_store_is_used_from_one_thread_after_another(store: Any) -> None:
         worker.start()
         worker.join()
     assert store.load().last_seq == 4
+
+
+# ---------------------------------------------------------------- out of file descriptors
+
+NO_FILES = """
+import os, sys
+from storage.store import StorageUnavailable
+from storage.urls import store_of
+from protocol.records import ContactById
+
+def refused(call):
+    try:
+        call()
+    except StorageUnavailable:
+        return True
+    return False
+
+held = []
+def take_all():
+    try:
+        while True:
+            held.append(os.dup(0))
+    except OSError:
+        pass
+
+def give_back():
+    while held:
+        os.close(held.pop())
+
+store = store_of(sys.argv[1])
+take_all()
+assert refused(store.open), "it was opened without a file descriptor"
+give_back()
+store.open()
+take_all()
+assert refused(lambda: store.read([ContactById("p1")])), "it was read without a file descriptor"
+give_back()
+assert store.read([ContactById("p1")]) == [None]
+assert store.load().last_seq == 0
+"""
+
+
+def test_without_file_descriptors_a_store_is_unavailable_and_recovers(lasting_url: str, opened: Any) -> None:
+    opened(lasting_url).close()  # its schema is there
+    limited = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n{NO_FILES}"
+    done = subprocess.run([sys.executable, "-c", limited, lasting_url], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from email import message_from_bytes, policy
@@ -30,6 +31,7 @@ class Sink:
 
     async def open(self, port: int = 0) -> int:
         """Listen; the port. Raises OSError. For an asyncio loop."""
+        logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd writes down each command
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._session, "127.0.0.1", port)
         number: int = self._server.sockets[0].getsockname()[1]

@@ -36,16 +36,19 @@ REST_S = 30.0
 
 @dataclass
 class Post:
-    """What has come, by Message-ID: how often, and in which life of the server last."""
+    """What has come, by Message-ID: how often, and in which life of the server last; what came twice in one life."""
 
     life: int = 0
     came: dict[str, int] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
     to: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
 
     def take(self, message: EmailMessage) -> None:
         ident = str(message["Message-ID"])
         self.came[ident] = self.came.get(ident, 0) + 1
+        if self.last.get(ident) == self.life:
+            self.problems.append(f"{ident} came twice in life {self.life}, which did not end between")
         self.last[ident] = self.life
         self.to[ident] = str(message["To"])
 
@@ -94,7 +97,7 @@ async def campaign(kills: int, seed: int, folder: Path) -> tuple[list[str], dict
                     task.cancel()
     if code != 0:
         problems.append(f"the server ended with {code}")
-    problems += person.ledger.problems + _judge(person, post, done)
+    problems += person.ledger.problems + post.problems + _judge(person, post, done)
     return problems, {"forwarded": len(post.came), "came twice": sum(count > 1 for count in post.came.values())}
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from email.message import EmailMessage
 from functools import partial
+
+import pytest
 
 from protocol.settings import MailSettings
 from router.mail.loop import LoopThread
@@ -30,6 +33,15 @@ async def test_a_mail_is_told_and_kept_as_it_came(loop: LoopThread) -> None:
     assert told[0]["Subject"] == "New message from Ana"
     await loop.run(sink.close)
     assert not (await put(loop, port, "Hello")).taken
+
+
+async def test_who_gets_mail_is_not_logged(loop: LoopThread, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    sink = Sink()
+    port = await loop.run(sink.open)
+    assert (await put(loop, port, "Hello")).taken
+    await loop.run(sink.close)
+    assert "nia@example.org" not in caplog.text
 
 
 async def test_it_can_be_told_to_refuse(loop: LoopThread) -> None:

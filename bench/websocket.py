@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -39,8 +39,10 @@ class Session(asyncio.Protocol):
     """One connection with an open session.
 
     Parameters: the host and port for the handshake, the token, and where refusals are counted. ``notice`` is called for
-    what the server says unasked, ``opened`` when the session is open.
+    what the server says unasked, ``opened`` when the session is open. ``batch``: it takes arrays.
     """
+
+    batch = True
 
     def __init__(self, host: str, port: int, token: str, errors: Counter[str]) -> None:
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # the session is open
@@ -75,9 +77,8 @@ class Session(asyncio.Protocol):
     # ------------------------------------------------------------ asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(self._head)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by birth
+        self._transport.write(self._head)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ending = self.ending or f"lost: {exc}"
@@ -101,7 +102,7 @@ class Session(asyncio.Protocol):
             return False
         del self._buffer[: end + 4]
         self._upgraded = True
-        self.call("session.open", self._opened, token=self._token, batch=True)
+        self.call("session.open", self._opened, token=self._token, batch=self.batch)
         return True
 
     def _frame(self) -> tuple[int, bytes] | None:

@@ -1,0 +1,97 @@
+"""Durable requests a second, 64 in a frame, beside one a frame through stock trio-websocket; and latency at half load.
+
+    python -m bench.batch                       # --store sqlite|postgresql, --quick
+
+Each request is a message of a backend into one of 200 conversations, acknowledged when it is committed and delivered to
+the socket of the assigned agent. Floods (a few frames of each sender under way) in turns, counted until the last one is
+delivered; then an open loop at shares of what was reached, whose latencies count from the scheduled moment.
+"""
+
+from __future__ import annotations
+
+import statistics
+
+from bench import report
+from bench.house import STORES, raise_limit
+from bench.load import Bout, Contestant, floods_in_turns, with_houses
+from loadtest.openloop import Run
+from loadtest.traffic import Message
+
+FRAME = 64
+STOCK = "bench.stock"
+SHARES = (0.1, 0.25, 0.5, 0.7, 0.8, 0.9)
+NOT_SHOWN = (
+    "a network; the client, the store and the server share the cores; other requests cost more (a new conversation: "
+    "bench.chats). 'Stock' is the same core, store and codec behind get_message and send_message."
+)
+
+
+def contestants(store: str) -> list[Contestant]:
+    """Those that are compared."""
+    return [
+        Contestant("64 a frame, 50 sockets", Message, store=store, frame=FRAME),
+        Contestant("64 a frame, one socket", Message, store=store, frame=FRAME, senders=1),
+        Contestant("stock, one a frame, 50 sockets", Message, STOCK, store, batch=False),
+        Contestant("stock, one a frame, one socket", Message, STOCK, store, senders=1, batch=False),
+    ]
+
+
+async def measure(bouts: dict[str, Bout], quick: bool) -> tuple[dict[str, list[float]], list[Run]]:
+    """Floods in turns, then the open loop of the first."""
+    large, small = (4_000, 1_000) if quick else (60_000, 10_000)
+    counts = {name: large if bout.contestant.frame > 1 else small for name, bout in bouts.items()}
+    rates = await floods_in_turns(bouts, counts, 1 if quick else 3)
+    first = next(iter(bouts.values()))
+    full = statistics.median(rates[first.contestant.name])
+    shares = (0.5,) if quick else SHARES
+    return rates, [await first.run(full * share, 2.0 if quick else 6.0) for share in shares]
+
+
+def main() -> None:
+    parser = report.parser(__doc__)
+    parser.add_argument("--store", choices=STORES, default="postgresql")
+    given = parser.parse_args()
+    raise_limit(2_000)
+    names = [its.name for its in contestants(given.store)]
+
+    async def work(bouts: dict[str, Bout]) -> tuple[dict[str, list[float]], list[Run]]:
+        return await measure(bouts, given.quick)
+
+    rates, runs = with_houses(contestants(given.store), work)
+    name = "batch" if given.store == "postgresql" else f"batch-{given.store}"
+    made = report.Report(name, f"Durable requests a second, {given.store}", not_shown=NOT_SHOWN)
+    made.columns = ["", "requests/s", "times stock, 50 sockets", "times stock, one socket"]
+    for contestant in names:
+        ratios = [report.ratio(rates[contestant], rates[other]) for other in names[2:]]
+        made.row(contestant, statistics.median(rates[contestant]), *ratios)
+    half = next(found for found in runs if found.rate == statistics.median(rates[names[0]]) * 0.5)
+    made.row("p50 at half of the first, ms", half.ms(50))
+    made.row("p99 at half of the first, ms", half.ms(99))
+    first, second = (report.ratio(rates[names[place]], rates[names[place + 2]]) for place in (0, 1))
+    made.goals = [
+        report.Goal(f"64 a frame to one a frame over stock, fifty connections, {given.store}", first, "×", 20, 40),
+        report.Goal(f"the same, one connection, {given.store}", second, "×", 20, 40),
+        report.Goal(
+            f"durable requests, 64 a frame, {given.store}", statistics.median(rates[names[0]]), "/s", None, 1e5
+        ),
+        report.Goal(f"p99 to the acknowledgement at half of that, {given.store}", half.ms(99), "ms", 25, 10, True),
+    ]
+    made.data = {"rates": rates, "open loop": [[r.rate, r.ms(50), r.ms(99), r.ms(99.9)] for r in runs]}
+    draw(made, runs, keep=not given.quick)
+    made.publish(keep=not given.quick)
+
+
+def draw(made: report.Report, runs: list[Run], *, keep: bool) -> None:
+    """Latency over throughput."""
+    with report.plot(made, keep=keep) as axes:
+        kept = [found for found in runs if found.is_sustained]
+        for percentile in (50.0, 99.0, 99.9):
+            axes.plot([r.rate for r in kept], [r.ms(percentile) for r in kept], "o-", label=f"p{percentile:g}")
+        axes.set_yscale("log")
+        axes.set_xlabel("durable requests a second, 64 a frame (only rates that were kept)")
+        axes.set_ylabel("ms from the scheduled moment to the acknowledgement")
+        axes.legend()
+
+
+if __name__ == "__main__":
+    main()

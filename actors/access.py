@@ -60,7 +60,7 @@ def may_see(house: House, record: ConversationRecord, principal: Principal) -> b
         case "backend":
             return True
         case "contact":
-            return record.state != "moved" and (record.contact == principal.sub or principal.sub in record.members)
+            return record.state != "moved" and principal.sub in record.outside
         case "agent":
             return principal.sub in record.crew or _sees_as_member(house, record, principal.sub)
     return False

@@ -195,13 +195,10 @@ def _audience(record: ConversationRecord, entry: Entry, others: tuple[str, ...])
 
 def _outside(record: ConversationRecord, entry: Entry) -> list[str]:
     """Who outside hears of it: the contact and the members, whoever comes or goes included."""
-    who, outside = entry.who or entry.by, dict.fromkeys(record.members)
-    if record.contact is not None:
-        outside[record.contact] = None
+    outside, who = [f"contact:{contact}" for contact in record.outside], entry.who or entry.by
     if entry.type not in COMINGS_AND_GOINGS or who is None or who.id is None:
-        return [f"contact:{contact}" for contact in outside]
-    others = [] if record.read_only else [f"contact:{contact}" for contact in outside]
-    return [*others, f"{who.kind}:{who.id}"]
+        return outside
+    return [*([] if record.read_only else outside), f"{who.kind}:{who.id}"]
 
 
 def check_text(text: str | None, field: str = "text") -> None:

@@ -27,7 +27,7 @@ from protocol.ids import Principal, contact_id, is_printable
 from protocol.members import ContactMerge
 from protocol.objects import SYSTEM, By
 from protocol.params import EMAIL
-from protocol.records import ClosedOf, ContactByAddress, ContactById, ConversationRecord, Question
+from protocol.records import ClosedAmong, ClosedOf, ContactByAddress, ContactById, ConversationRecord, Question
 from protocol.requests import Filters
 
 if TYPE_CHECKING:
@@ -117,12 +117,12 @@ def merge_questions(house: House, contact: str, into: str) -> Iterator[Question]
         yield from questions(house, name)
     contact, into = present(house, contact), present(house, into)
     if contact != into:
-        yield _closed_of(contact)
+        yield from _closed_of(contact)
         yield ClosedOf(into, None, 1)
 
 
-def _closed_of(contact: str) -> ClosedOf:
-    return ClosedOf(contact, None, MERGED_MAX + 1)
+def _closed_of(contact: str) -> tuple[Question, Question]:
+    return ClosedOf(contact, None, MERGED_MAX + 1), ClosedAmong(contact, MERGED_MAX + 1)
 
 
 def _claimed(principal: Principal) -> Place | None:
@@ -199,7 +199,7 @@ def _records(house: House, actor: ContactActor) -> Iterator[ConversationRecord]:
 
 def _contradiction(core: Core, contact: str, into: str) -> str | None:
     """Why two contacts cannot be one: too much would move at once, or one would have two live conversations."""
-    if len(core.memory.answer(_closed_of(contact)) or ()) > MERGED_MAX:
+    if any(len(core.memory.answer(question) or ()) > MERGED_MAX for question in _closed_of(contact)):
         return "too_large"
     house = core.house
     theirs = [_rival(record) for record in _records(house, house.contacts[into]) if record.contact == into]
@@ -222,7 +222,7 @@ def _rival(record: ConversationRecord) -> tuple[str | None, str | None, str | No
 def _merge(core: Core, contact: str, into: str, by: By, reason: str, turn: Turn) -> None:
     """Everything of one contact is another's from now on; it is said in each timeline that moves."""
     house = core.house
-    for question in (_closed_of(contact), ClosedOf(into, None, 1)):
+    for question in (*_closed_of(contact), ClosedOf(into, None, 1)):
         for record in core.memory.answer(question) or ():
             core.memory.keep(record)
     gone, stays = house.contacts[contact], house.contacts[into]

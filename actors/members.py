@@ -177,11 +177,10 @@ def listed(house: House, record: ConversationRecord, *, outside: bool) -> tuple[
     is_created = record.service is None
     if (not is_created and not record.members) or (outside and record.read_only):
         return None
-    contacts = dict.fromkeys(record.members if record.contact is None else (record.contact, *record.members))
     agents = () if outside and not is_created else record.crew
     return (
         *(MemberView("agent", name, _agent_name(house, name)) for name in agents),
-        *(MemberView("contact", name, _contact_name(house, name)) for name in contacts),
+        *(MemberView("contact", name, _contact_name(house, name)) for name in record.outside),
     )
 
 

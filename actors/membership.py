@@ -91,7 +91,7 @@ def is_in(record: ConversationRecord, who: By) -> bool:
     """Whether somebody is in a conversation: as its contact, in its crew, as a member."""
     if who.kind == "agent":
         return who.id in record.crew
-    return who.kind == "contact" and (who.id == record.contact or who.id in record.members)
+    return who.kind == "contact" and who.id in record.outside
 
 
 def check_room(members: int) -> None:

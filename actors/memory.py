@@ -33,6 +33,7 @@ from protocol.members import (
 )
 from protocol.outbox import MessageForward, OutboxList, OutboxRetry
 from protocol.records import (
+    ClosedAmong,
     ClosedIn,
     ClosedOf,
     ClosedWith,
@@ -75,6 +76,7 @@ def closed_questions(house: House, params: ConversationList, principal: Principa
     contact = principal.sub if principal.role == "contact" else params.contact
     if contact is not None:
         yield ClosedOf(contact, None, CLOSED_LISTED)
+        yield ClosedAmong(contact, CLOSED_LISTED)
     elif principal.role == "agent":
         yield ClosedWith(principal.sub, CLOSED_LISTED)
         mine = tuple(house.agents[principal.sub].services)
@@ -212,8 +214,7 @@ class Memory:
         if actor is None:
             yield ConversationById(conversation)
             return
-        people = actor.record.members if actor.record.contact is None else (actor.record.contact, *actor.record.members)
-        for contact in people:
+        for contact in actor.record.outside:
             yield from self._contact(contact)
 
     def _meeting(self, meeting: str) -> Iterator[Question]:
@@ -321,8 +322,7 @@ class Memory:
         house.digests.keep(record)
         self._closed[record.id] = house.wheel.now
         house.relate(None, record)
-        people = record.members if record.contact is None else (record.contact, *record.members)
-        for contact in [name for name in people if name not in house.contacts]:
+        for contact in [name for name in record.outside if name not in house.contacts]:
             self._orphans.setdefault(contact, []).append(record.id)
 
     def _keep_contact(self, record: ContactRecord) -> None:

@@ -185,11 +185,11 @@ class PresenceActor(Actor):
             turn.effects.append(Tell(tuple(inside), PresenceChanged(self.conversation, who, state)))
 
     def _tell_contact(self, state: Doing, turn: Turn) -> None:
-        """The contact hears that somebody types, and not who. There is nobody to hear it of a stub."""
+        """People outside hear that somebody types, and not who. There is nobody to hear it of a stub."""
         actor = self._house.conversations.get(self.conversation)
-        if actor is not None and actor.record.contact is not None and actor.record.state != "moved":
-            notice = PresenceChanged(self.conversation, By("agent"), state)
-            turn.effects.append(Tell((f"contact:{actor.record.contact}",), notice))
+        if actor is not None and actor.record.outside and actor.record.state != "moved":
+            to = tuple(f"contact:{contact}" for contact in actor.record.outside)
+            turn.effects.append(Tell(to, PresenceChanged(self.conversation, By("agent"), state)))
 
 
 def openers(house: House, record: ConversationRecord) -> list[str]:

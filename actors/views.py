@@ -345,7 +345,7 @@ def passes(house: House, params: Filters, principal: Principal, record: Conversa
         return False
     if params.channels and record.channel not in params.channels:
         return False
-    if params.contact is not None and params.contact not in (record.contact, *record.members):
+    if params.contact is not None and params.contact not in record.outside:
         return False
     return _passes_text(house, params, record)
 

@@ -95,6 +95,11 @@ class ConversationRecord(Struct, kw_only=True):
     unmailed_since: int | None = None  # while closed: what somebody is still to be mailed has waited since then
     last_seq: int = 0
 
+    @property
+    def outside(self) -> tuple[str, ...]:
+        """The contacts who are in it: the one it is with, and the members."""
+        return self.members if self.contact is None else (self.contact, *self.members)
+
 
 class AgentRecord(Struct, kw_only=True):
     """An agent: what the operator configured, the switches, the idle clocks, and whether anybody is there."""
@@ -332,6 +337,16 @@ class ClosedOf(Struct, frozen=True):
     limit: int = 100
 
 
+class ClosedAmong(Struct, frozen=True):
+    """Answer: tuple[ConversationRecord, ...], closed ones that a contact was let into, beside its own.
+
+    The latest (greatest last_seq) first, at most ``limit``.
+    """
+
+    contact: str
+    limit: int
+
+
 class KeyOf(Struct, frozen=True):
     """Answer: KeyRecord | None; expired ones may still be given."""
 
@@ -462,6 +477,7 @@ Question = (
     | FileById
     | MeetingById
     | ClosedWith
+    | ClosedAmong
     | MailById
     | WebhookById
     | FailedOnes

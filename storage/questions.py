@@ -17,6 +17,7 @@ from typing import Any
 from protocol.codec import encode_json
 from protocol.objects import Entry
 from protocol.records import (
+    ClosedAmong,
     ClosedCount,
     ClosedIn,
     ClosedOf,
@@ -106,7 +107,9 @@ def _one(table: Table) -> Callable[[Any, list[Row]], Any]:
     return lambda question, rows: table.record(rows[0]) if rows else None
 
 
-def _closed(question: ClosedOf | ClosedIn | ClosedWith, rows: list[Row]) -> tuple[ConversationRecord, ...]:
+def _closed(
+    question: ClosedOf | ClosedIn | ClosedWith | ClosedAmong, rows: list[Row]
+) -> tuple[ConversationRecord, ...]:
     """Each part came in order and cut to the limit; the parts (services) are merged here, before rows are decoded."""
     return tuple(map(CONVERSATIONS.record, sorted(rows, key=_AGE, reverse=True)[: question.limit]))
 
@@ -231,6 +234,13 @@ KINDS: dict[type[Question], Kind] = {
         " ORDER BY k.last_seq DESC, k.conversation DESC LIMIT $2)",
         ("text", "bigint"),
         lambda q: [(q.agent, q.limit)],
+        _closed,
+    ),
+    ClosedAmong: Kind(
+        f"{_CONVERSATION} WHERE c.id IN (SELECT conversation FROM closed_members AS k WHERE k.contact = $1"
+        " ORDER BY k.last_seq DESC, k.conversation DESC LIMIT $2)",
+        ("text", "bigint"),
+        lambda q: [(q.contact, q.limit)],
         _closed,
     ),
     MailById: Kind(f"{_MAIL} WHERE m.id = $1", ("text",), lambda q: [(q.id,)], _one(MAILS)),

@@ -9,14 +9,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import structs
+
 from actors.core import Core
-from actors.effects import Asked, Configured, Ended, Input, Mail, Opened, Output, Post, Reply, Tell, Welcome
+from actors.effects import (
+    Asked,
+    Configured,
+    Dismiss,
+    Ended,
+    Input,
+    Mail,
+    Opened,
+    Output,
+    Post,
+    Reply,
+    Tell,
+    Welcome,
+)
 from actors.memory import CLOSED_IN_MEMORY
 from protocol.codec import Call, convert, encode_json
 from protocol.errors import RequestError
 from protocol.ids import Principal
 from protocol.notices import ConversationEntry
-from protocol.objects import Agent, Conversation, Entry
+from protocol.objects import Agent, Conversation, Entry, from_outside
 from protocol.requests import METHODS
 from protocol.settings import WorkspaceSettings
 from storage.store import Store
@@ -59,11 +74,12 @@ class World:
         self.open(name)
         self.say(name, "agent.set_availability", available=True)
 
-    def open(self, name: str, since: int | None = None) -> Welcome:
-        """Somebody connects: ``ana``, ``contact:nia``, ``connector:sms``, ``backend``."""
+    def open(self, name: str, since: int | None = None, *, email: str | None = None) -> Welcome:
+        """Somebody connects: ``ana``, ``contact:nia``, perhaps with an e-mail in the token, ``connector:sms``."""
         self._numbers += 1
         self.sessions[name] = self._numbers
-        out = self.give(Opened(self._numbers, principal(name), 0, since))
+        who = structs.replace(principal(name), email=email)
+        out = self.give(Opened(self._numbers, who, 0, since))
         return next(item for item in out.outgoing if isinstance(item, Welcome))
 
     def end(self, name: str) -> None:
@@ -127,6 +143,8 @@ class World:
         assert reply.error is None, reply.error
         assert reply.question is not None
         entries, _ = self.store.read([reply.question])[0]
+        if who.startswith("contact:"):
+            return [from_outside(entry, read_only=reply.result.conversation.read_only) for entry in entries]
         return list(entries)
 
     def heard(self, address: str | int, kind: str | None = None) -> list[Entry]:
@@ -219,7 +237,9 @@ def _plain(item: Any) -> Any:
     if isinstance(item, Reply):
         return ["reply", item.session, item.result, item.question]
     if isinstance(item, Welcome):
-        return ["welcome", item.session, item.seq, item.missed, item.resync]
+        return ["welcome", item.session, item.seq, item.missed, item.resync, item.principal]
+    if isinstance(item, Dismiss):
+        return ["dismiss", item.address]
     if isinstance(item, Post):
         return ["post", item.webhook, item.url, item.body]
     if isinstance(item, Mail):

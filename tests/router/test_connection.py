@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from peers import NOTE, NOW, Peer, request
 
-from actors.effects import Asked, Opened, Welcome
+from actors.effects import Asked, Opened, Reply, Welcome
 from protocol.codec import MSGPACK
 from protocol.errors import refused
 from protocol.ids import Principal
+from protocol.objects import By, Conversation, Entry
+from protocol.records import Missed, Timeline
+from protocol.requests import ConversationPage
 from protocol.session import Limits
+from protocol.times import Moment
 
 # ---------------------------------------------------------------- opening
 
@@ -214,3 +220,66 @@ def test_a_wrong_new_token_changes_nothing(token: str, reason: str) -> None:
     peer.say(request(1, "session.refresh", token=token))
     assert peer.sent[0]["error"]["data"]["reason"] == reason
     assert (peer.desk.expiry, peer.closed, peer.connection.principal.sub) == ([None], None, "ana")
+
+
+# ---------------------------------------------------------------- what people outside are shown
+
+
+def reaction(seq: int, *, anonymous: bool | None = None) -> Entry:
+    by = By("contact", "nia")
+    return Entry(
+        seq=seq, conversation="c1", at=Moment(NOW), type="reaction", by=by, to=1, emoji="x", anonymous=anonymous
+    )
+
+
+def names(messages: list[Any]) -> list[Any]:
+    """Who reacted, as the entries of a page or the notices of a replay say it."""
+    entries = [message["params"]["entry"] for message in messages if "params" in message]
+    for message in messages:
+        entries += message.get("result", {}).get("entries", [])
+    return [found.get("by", {}).get("id") for found in entries]
+
+
+@pytest.mark.parametrize(
+    ("token", "read_only", "shown"),
+    [
+        ("contact:oli", True, [None, None]),
+        ("contact:oli", False, ["nia", None]),
+        ("agent:ana", True, ["nia", "nia"]),
+        ("backend:b", False, ["nia", "nia"]),
+    ],
+)
+def test_a_page_shows_people_outside_no_names_of_reactions_in_a_read_only_conversation(
+    token: str, read_only: bool, shown: list[str | None]
+) -> None:
+    peer = Peer().open(token)
+    peer.connection.welcome(Welcome(7, 0, 5), peer.ask)
+    peer.sent.clear()
+    result = ConversationPage(Conversation(id="c1", created_at=Moment(NOW), read_only=read_only), (), False)
+    peer.connection.reply(Reply(7, 1, "conversation.get", result, question=Timeline("c1", 9, 5)), peer.ask)
+    peer.reading.pop()(((reaction(2), reaction(3, anonymous=True)), False))
+    assert names(peer.sent) == shown
+
+
+@pytest.mark.parametrize(("token", "shown"), [("contact:oli", ["nia", None]), ("agent:ana", ["nia", "nia"])])
+def test_a_replay_shows_what_was_told_live(token: str, shown: list[str | None]) -> None:
+    peer = Peer().open(token, since=1)
+    peer.connection.welcome(Welcome(7, 0, 5, Missed(token, 1, 5)), peer.ask)
+    peer.reading.pop()((reaction(2), reaction(3, anonymous=True)))
+    assert names(peer.sent) == shown
+
+
+def test_a_session_of_somebody_who_has_another_name_now_is_told_so() -> None:
+    peer = Peer().open("contact:old")
+    assert peer.connection.become(Principal("contact", "new")) == "contact:new"
+    peer.connection.welcome(Welcome(7, 0, 5, principal=Principal("contact", "new")), peer.ask)
+    assert peer.sent[0]["result"]["sub"] == "new"
+    assert (peer.connection.hears, peer.connection.principal.sub) == ("contact:new", "old")
+    peer.say(request(1, "session.refresh", token="contact:old"))
+    assert "result" in peer.sent[-1], "its token is still its token"
+
+
+def test_only_requests_that_may_make_a_link_carry_a_secret() -> None:
+    peer = Peer().welcomed()
+    peer.say(request(1, "agent.list"), request(2, "conversation.create", name="Launch"))
+    assert [item.secret for item in peer.desk.submitted] == ["", "a secret"]

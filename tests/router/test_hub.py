@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from peers import Desk, Peer
 
-from actors.effects import Outgoing, Reply, Tell, Welcome
+from actors.effects import Dismiss, Outgoing, Reply, Tell, Welcome
 from protocol.codec import JSON, MSGPACK, Codec
 from protocol.errors import RequestError, refused
+from protocol.ids import Principal
 from protocol.notices import SessionEnding
 from protocol.params import Nothing
 from protocol.session import Limits
@@ -198,3 +199,24 @@ def test_an_error_reaches_who_asked() -> None:
     ana = Member(hub).welcome()
     deliver(hub, Reply(ana.number, 5, "agent.list", error=RequestError(-32603, "ours", {"retry": False})))
     assert ana.sent[0]["error"]["code"] == -32603
+
+
+def test_who_has_another_name_now_hears_what_is_said_to_that_and_leaves_nothing_behind() -> None:
+    hub = Hub()
+    old = Member(hub, "contact:old")
+    hub.deliver([Welcome(old.number, 0, 1, principal=Principal("contact", "new"))], old.ask)
+    deliver(hub, tell("for the new", "contact:new"), tell("for the old", "contact:old"))
+    assert old.heard() == ["for the new"]
+    old.connection.lost()
+    assert hub.statistics() == {"connections": 0, "principals": 0}
+    assert not hub._admitted
+
+
+def test_who_is_dismissed_is_told_to_come_back_and_nobody_else_is() -> None:
+    hub = Hub()
+    gone, too, stays = Member(hub, "contact:old"), Member(hub, "contact:old"), Member(hub, "contact:new")
+    for member in (gone, too, stays):
+        member.welcome()
+    deliver(hub, Dismiss("contact:old"), tell("goes on", "contact:new"))
+    assert [member.closed and member.closed[0] for member in (gone, too, stays)] == [1001, 1001, None]
+    assert (gone.heard(), stays.heard()) == (["merged"], ["goes on"])

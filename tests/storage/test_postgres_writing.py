@@ -50,7 +50,7 @@ def rows(postgres_url: str, postgres_server: Any) -> Callable[[], dict[str, list
     """All rows of all tables, as text, asked for directly."""
 
     def rows() -> dict[str, list[str]]:
-        names = [*(table.name for table in TABLES), "closed_crews"]
+        names = [*(table.name for table in TABLES), "closed_crews", "closed_members"]
         texts = {name: f"SELECT t::text FROM {name} AS t ORDER BY 1" for name in names}
         return {name: [row for (row,) in postgres_server.ask(postgres_url, sql)] for name, sql in texts.items()}
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from storage_samples import closed, contact, conversation, key, message
 
 from protocol.records import (
     Batch,
+    ClosedAmong,
     ClosedCount,
     ClosedIn,
     ClosedOf,
@@ -55,6 +57,7 @@ def test_what_is_not_there_is_none_or_empty(store: Any) -> None:
         ClosedOf("p1", "web"),
         ClosedIn(None, 10),
         ClosedWith("ana", 10),
+        ClosedAmong("nia", 10),
         Missed("agent:ana", 0, 10),
         Timeline("c1", up_to=10, limit=10),
         MailById("e1"),
@@ -63,7 +66,7 @@ def test_what_is_not_there_is_none_or_empty(store: Any) -> None:
         FailedOnes("mail", 10, "", 10),
         FailedOnes("webhook", 10, "", 10),
     ]
-    assert store.read(questions) == [None, None, None, None, None, (), (), (), (), ((), False), None, None, (), (), ()]
+    assert store.read(questions) == [None, None, None, None, None, (), (), (), (), (), ((), False), None, None, (), (), ()]
 
 
 def test_answers_come_in_the_order_of_the_questions(store: Any) -> None:
@@ -292,6 +295,35 @@ def test_missed_begins_after_since_and_ends_with_up_to(store: Any) -> None:
         [Missed("agent:ana", since, up_to) for since, up_to in ((0, 5), (1, 4), (2, 2), (4, 9), (9, 9))]
     )
     assert list(map(numbers, answers)) == [[1, 2, 3, 4, 5], [2, 3, 4], [], [5], []]
+
+
+def test_closed_ones_that_a_contact_was_let_into_are_those_of_which_it_is_a_member_now(store: Any) -> None:
+    nobody: dict[str, Any] = {"contact": None, "channel": None, "service": None}
+    created = closed("b", 4, **nobody, members=("nia", "oli"))
+    records = [
+        closed("a", 1, contact="nia"),
+        created,
+        closed("c", 3, **nobody, members=("ni",)),
+        closed("d", 2, contact="oli", members=("nia",)),
+        conversation("e", members=("nia",), last_seq=5),
+    ]
+    store.commit(Batch(records=tuple(records)))
+
+    def of(contact: str, limit: int = 9) -> list[str]:
+        return [found.id for found in store.read([ClosedAmong(contact, limit)])[0]]
+
+    assert (of("nia"), of("nia", 1), of("oli"), of("ni")) == (["b", "d"], ["b"], ["b"], ["c"])
+    store.commit(Batch(records=(replace(created, members=("oli",), last_seq=6),)))
+    assert (of("nia"), of("oli")) == (["d"], ["b"])
+    store.commit(Batch(records=(replace(created, state="open", last_seq=7),)))
+    assert (of("nia"), of("oli")) == (["d"], [])
+
+
+def test_what_was_told_to_an_address_somebody_had_before_counts_too_and_once(store: Any) -> None:
+    told = [(1, ("contact:old",)), (2, ("contact:new",)), (3, ("contact:old", "contact:new")), (4, ("contact:oli",))]
+    store.commit(Batch(entries=tuple(message(seq, to=to) for seq, to in told)))
+    answers = store.read([Missed("contact:new", 0, 9, ("contact:old",)), Missed("contact:new", 0, 9)])
+    assert list(map(numbers, answers)) == [[1, 2, 3], [2, 3]]
 
 
 # ---------------------------------------------------------------- plans

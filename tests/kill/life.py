@@ -36,7 +36,9 @@ class Life:
         self._joined: set[str] = set()
         self._assignee: str | None = None
         self._waiting_since: int | None = None
-        self._fired = 0
+        self._service: str | None = None
+        self._arrived = 0  # when it came to that service
+        self._fired: dict[str | None, int] = {}  # steps of each service's ladder, in this wait
         self._until: int | None = None
         self._quiet_since = 0
 
@@ -58,15 +60,19 @@ class Life:
     def _deadlines(self) -> Iterator[tuple[int, str]]:
         if self._state not in ("open", "snoozed"):
             return
-        if self._waiting_since is not None and self._fired < len(self._rules.ladder):
-            yield self._waiting_since + self._rules.ladder[self._fired][0], "escalated"
+        fired = self._fired.get(self._service, 0)
+        if self._waiting_since is not None and fired < len(self._rules.ladder):
+            yield max(self._waiting_since + self._rules.ladder[fired][0], self._arrived), "escalated"
         if self._until is not None:
             yield self._until, "woke"
         else:
             yield self._quiet_since + self._rules.auto_close_ms + 1, "closed"
 
     def _check_deadlines(self, at: int, firing: str | None, seq: int | None, *, tied: bool = False) -> None:
-        """``tied``: another actor's deadline of the same millisecond (a grace) may have made this entry first."""
+        """``tied``: another actor's deadline of the same millisecond (a grace) may have made this entry first.
+
+        What is past in the ladder of another service fires on arrival there, behind what came in the same instant.
+        """
         due = {kind: moment for moment, kind in self._deadlines()}
         moment = due.pop(firing, None) if firing is not None else None
         if firing is not None and moment is None:
@@ -75,12 +81,14 @@ class Life:
             early = "early" if at < (moment or 0) else "with the wrong moment"
             self._problem(f"{firing} at seq {seq} came {early}: {at}, due {moment}")
         for kind, moment in due.items():
-            if moment < at or (moment == at and firing is None and not tied):
+            if moment < at or (moment == at and firing is None and not tied and moment != self._arrived):
                 self._problem(f"{kind} was due at {moment} and had not come by {at} (seq {seq})")
 
     # ------------------------------------------------------------ what an entry changes
 
     def _take_in(self, entry: Entry, at: int) -> None:
+        if entry["type"] in ("assigned", "queued", "transferred"):
+            self._arrive(entry.get("service"), at)
         match entry["type"]:
             case "created":
                 self._expect("new")
@@ -109,6 +117,10 @@ class Life:
             case _:
                 self._staff(entry)
 
+    def _arrive(self, service: str | None, at: int) -> None:
+        if service is not None and service != self._service:
+            self._service, self._arrived = service, at
+
     def _message(self, entry: Entry, at: int) -> None:
         if entry["by"]["kind"] == "contact":
             self._quiet_since = at
@@ -118,9 +130,9 @@ class Life:
 
     def _escalated(self, entry: Entry) -> None:
         step = entry["step"]
-        if step != self._fired:
-            self._problem(f"step {step} of the ladder fired at seq {entry['seq']}, expected {self._fired}")
-        self._fired = step + 1
+        if step != (expected := self._fired.get(self._service, 0)):
+            self._problem(f"step {step} of the ladder fired at seq {entry['seq']}, expected {expected}")
+        self._fired[self._service] = step + 1
         if entry["reason"] == "add_managers":
             self._crew.update(dict.fromkeys(self._rules.managers))
 
@@ -148,7 +160,7 @@ class Life:
         self._assignee = None
 
     def _stop_clock(self) -> None:
-        self._waiting_since, self._fired = None, 0
+        self._waiting_since, self._fired = None, {}
 
     def _expect(self, *states: str) -> None:
         if self._state not in states:

@@ -232,3 +232,22 @@ def test_a_grace_of_the_same_millisecond_may_come_before_a_deadline_but_a_reques
         life.read(entry(3, "c1", 500, "unassigned", by, agent="ana", reason="lost"))
         life.read(entry(4, "c1", 500, "escalated", SYSTEM, step=0, reason="notify"))
         assert len(life.problems) == problems
+
+
+def test_in_another_service_its_own_ladder_begins_with_what_is_past_on_arrival() -> None:
+    def told(moment_of_second: int) -> list[str]:
+        life = Life("c1", RULES)
+        life.read(entry(1, "c1", 0, "created", WEB))
+        life.read(entry(2, "c1", 0, "message", WEB, text="web0 writes 1"))
+        life.read(entry(3, "c1", 0, "assigned", SYSTEM, agent="ana", service="sales"))
+        life.read(entry(4, "c1", 500, "escalated", SYSTEM, step=0, reason="notify"))
+        life.read(entry(5, "c1", 700, "transferred", ANA, agent="bo", service="support"))
+        life.read(entry(6, "c1", 700, "message", WEB, text="web0 writes 2"))
+        life.read(entry(7, "c1", moment_of_second, "escalated", SYSTEM, step=0, reason="notify"))
+        life.read(entry(8, "c1", 1100, "escalated", SYSTEM, step=1, reason="add_managers"))
+        life.read(entry(9, "c1", 1200, "transferred", ANA, agent="ana", service="sales"))
+        life.read(entry(10, "c1", 1200, "escalated", SYSTEM, step=1, reason="add_managers"))
+        return life.problems
+
+    assert told(700) == []
+    assert len(told(701)) == 1

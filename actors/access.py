@@ -139,6 +139,7 @@ STANDINGS: dict[str, tuple[Role, str]] = {
     "admin": ("agent", "an admin of its service who has not joined it"),
     "stranger": ("agent", "a member of other services only"),
     "contact": ("contact", "the contact it is with"),
+    "outside member": ("contact", "a contact who was let into it"),
     "other contact": ("contact", "any other contact"),
     "connector": ("connector", "a connector of its channel"),
     "other connector": ("connector", "a connector of other channels"),
@@ -148,6 +149,7 @@ STANDINGS: dict[str, tuple[Role, str]] = {
 NEEDS_ELSEWHERE: dict[str, Need] = {
     "contact.get": "see",
     "contact.update": "crew",
+    "contact.merge": "crew",
     "conversation.start": "service",
     "service.get": "service",
     "agent.get": "service",
@@ -178,13 +180,17 @@ LACKING: dict[Need, dict[str, Outcome]] = {
     "delivery": {"other connector": "not_found"},
 }  # fmt: skip
 
-#: what the actors themselves refuse: only an agent can be in a crew, only the assignee can give it back
+#: what the actors themselves refuse: only an agent can be in a crew, only the assignee can give it back; details and
+#: meetings of a contact are its own
 EXCEPTIONS: dict[tuple[str, str], Outcome] = {
     ("conversation.join", "backend"): "forbidden",
     ("conversation.leave", "backend"): "not_in_crew",
     ("conversation.read", "backend"): "not_in_crew",
     ("conversation.decline", "crew"): "not_in_crew",
     ("conversation.decline", "guest"): "not_in_crew",
+    ("contact.get", "outside member"): "not_found",
+    ("meeting.reschedule", "outside member"): "not_found",
+    ("meeting.cancel", "outside member"): "not_found",
 }
 
 

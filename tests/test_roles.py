@@ -29,13 +29,14 @@ CAST = {
     "admin": "mia",
     "stranger": "bo",
     "contact": "contact:nia",
+    "outside member": "contact:pat",
     "other contact": "contact:oli",
     "connector": "connector:sms",
     "other connector": "connector:whatsapp",
 }
 MODES = ("push", "grab", "collaboration")
 
-#: method -> the params it is tried with; {c} is the conversation, {m} a message out, {w} a watch of the asker,
+#: method -> the params it is tried with; {c} is the conversation, {l} its link, {m} a message out, {w} a watch of who asks,
 #: {b} a meeting booked in it with ana, {me} an agent the asker may book for
 REQUESTS: dict[str, dict[str, Any]] = {
     "service.put": {"service": {"id": "sales", "name": "Sales"}},
@@ -51,10 +52,15 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "agent.unwatch": {},
     "contact.get": {"contact": "nia"},
     "contact.update": {"contact": "nia", "phone": "+1"},
+    "contact.merge": {"contact": "nia", "into": "pat"},
     "template.put": {"template": {"name": "hello", "text": "Hello"}},
     "template.list": {},
     "template.delete": {"template": "bye"},
     "conversation.start": {"service": "desk"},
+    "conversation.create": {"name": "Launch"},
+    "conversation.invite": {"conversation": "{c}", "members": [{"contact": "zoe"}]},
+    "conversation.remove": {"conversation": "{c}", "members": [{"contact": "pat"}]},
+    "conversation.join_link": {"link": "{l}"},
     "conversation.list": {},
     "conversation.watch": {},
     "conversation.unwatch": {"watch": "{w}"},
@@ -112,9 +118,12 @@ class Stage:
         self.ids: dict[str, Any] = {}
 
     def begin(self) -> str:
-        """nia's conversation in sales; gus has joined it."""
-        found = self.world.start("nia", service="sales").id
+        """nia's conversation in sales; gus has joined it, pat has come by its link."""
+        started = self.world.start("nia", service="sales")
+        found = started.id
         self.world.say("gus", "conversation.join", conversation=found)
+        self.ids["{l}"] = started.link
+        self.world.say("contact:pat", "conversation.join_link", link=started.link)
         self.ids["{c}"], self.ids["{e}"] = found, self.world.timeline(found)[1].seq
         self.ids["{es}"] = [self.ids["{e}"]]
         return found
@@ -331,6 +340,26 @@ AGREED = [
     ("service.put", "admin", "forbidden"),
     ("conversation.get", "contact", "allowed"),
     ("conversation.get", "other contact", "not_found"),
+    # §7 members see, write and react; they invite nobody, and learn nothing of the others
+    ("conversation.get", "outside member", "allowed"),
+    ("message.send", "outside member", "allowed"),
+    ("message.react", "outside member", "allowed"),
+    ("message.comment", "outside member", "forbidden"),
+    ("conversation.invite", "outside member", "forbidden"),
+    ("conversation.remove", "contact", "forbidden"),
+    ("contact.get", "outside member", "not_found"),
+    ("meeting.cancel", "outside member", "not_found"),
+    ("conversation.invite", "crew", "allowed"),
+    ("conversation.invite", "admin", "not_in_crew"),
+    ("conversation.remove", "backend", "allowed"),
+    # §7 a link admits whoever presents it
+    ("conversation.join_link", "other contact", "allowed"),
+    ("conversation.join_link", "stranger", "allowed"),
+    # contacts are merged by who works with them
+    ("contact.merge", "crew", "allowed"),
+    ("contact.merge", "member", "not_in_crew"),
+    ("contact.merge", "stranger", "not_found"),
+    ("contact.merge", "contact", "forbidden"),
     ("message.send", "other contact", "not_found"),
     ("conversation.snooze", "contact", "forbidden"),
     ("conversation.explain", "contact", "forbidden"),

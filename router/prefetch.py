@@ -38,9 +38,27 @@ class Prefetch:
 
     async def fetch(self, inputs: Sequence[Input]) -> Sequence[Input]:
         """Have the core know what these inputs need. Refuses those for which it cannot; returns the rest."""
-        while questions := self._core.questions(inputs):
+        while True:
+            questions, inputs = self._questions(inputs)
+            if not questions:
+                return inputs
             inputs = await self._absorb(questions, inputs)
-        return inputs
+
+    def _questions(self, inputs: Sequence[Input]) -> tuple[Sequence[Question], Sequence[Input]]:
+        """What must be read. A bug met on the way refuses the input that met it, as a bug in a handler does."""
+        try:
+            return self._core.questions(inputs), inputs
+        except Exception:
+            sound = [item for item in inputs if self._is_sound(item, _opening(inputs))]
+            return self._core.questions(sound), sound
+
+    def _is_sound(self, item: Input, opening: dict[int, Opened]) -> bool:
+        try:
+            self._core.questions(_with_opening(item, opening))
+        except Exception as problem:
+            self._refuse([item], self._incident("a request cannot even be prepared", problem))
+            return False
+        return True
 
     async def _absorb(self, questions: Sequence[Question], inputs: Sequence[Input]) -> Sequence[Input]:
         try:
@@ -53,10 +71,7 @@ class Prefetch:
                 for question in questions:
                     inputs = await self._absorb([question], inputs)
                 return inputs
-            self._incidents += 1
-            incident = f"read-{self._incidents}"
-            log.error("the store cannot read an answer", incident=incident, problem=repr(problem))
-            return self._without(questions, inputs, internal(incident))
+            return self._without(questions, inputs, self._incident("the store cannot read an answer", problem))
         self._core.absorb(questions, answers)
         return inputs
 
@@ -64,13 +79,27 @@ class Prefetch:
         self, unread: Sequence[Question], inputs: Sequence[Input], why: RequestError | None = None
     ) -> Sequence[Input]:
         """Refuse the inputs that raise one of these questions; returns the others."""
-        opening = {item.session: item for item in inputs if isinstance(item, Opened)}
-        needy = [item for item in inputs if isinstance(item, Asked | Opened) and self._raises(item, unread, opening)]
+        opening = _opening(inputs)
+
+        def raises(item: Input) -> bool:
+            return any(question in unread for question in self._core.questions(_with_opening(item, opening)))
+
+        needy = [item for item in inputs if raises(item)] or list(inputs)  # never the same question again
         self._refuse(needy, why)
         return [item for item in inputs if item not in needy]
 
-    def _raises(self, item: Asked | Opened, unread: Sequence[Question], opening: dict[int, Opened]) -> bool:
-        """A request that came with its session's opening is asked for as the one who opens it."""
-        opened = opening.get(item.session)
-        asked = [item] if opened is None or opened is item else [opened, item]
-        return any(question in unread for question in self._core.questions(asked))
+    def _incident(self, what: str, problem: Exception) -> RequestError:
+        self._incidents += 1
+        incident = f"read-{self._incidents}"
+        log.error(what, incident=incident, problem=repr(problem))
+        return internal(incident)
+
+
+def _opening(inputs: Sequence[Input]) -> dict[int, Opened]:
+    return {item.session: item for item in inputs if isinstance(item, Opened)}
+
+
+def _with_opening(item: Input, opening: dict[int, Opened]) -> list[Input]:
+    """A request that came together with its session's opening is asked for as by who opens it."""
+    opened = opening.get(item.session) if isinstance(item, Asked) else None
+    return [item] if opened is None else [opened, item]

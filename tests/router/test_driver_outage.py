@@ -279,3 +279,12 @@ async def test_every_queue_of_the_driver_says_how_much_it_may_hold(mock_clock: M
         h.store.let_go()
         for ident in asked:
             assert "result" in await sms.answer(ident)
+
+
+async def test_an_agent_whom_nobody_knows_does_no_harm_whatever_it_asks(mock_clock: MockClock) -> None:
+    async with house() as h:
+        ghost = Client(h.driver, "agent:ghost")
+        opening = ghost.ask("session.open", token="agent:ghost")
+        ghost.ask("conversation.list", status="closed")
+        assert (await ghost.refused(opening))["reason"] == "not_found"
+        assert (await h.client("backend:crm")).closed is None

@@ -96,3 +96,20 @@ async def test_a_damaged_row_refuses_only_who_asks_for_it(reading: Reading) -> N
     assert await reading.prefetch.fetch(inputs) == [inputs[0], inputs[2]]
     [(item, why)] = reading.refused
     assert (item, why and why.code) == (inputs[1], INTERNAL)
+
+
+async def test_a_bug_met_while_preparing_refuses_the_request_that_met_it(reading: Reading, monkeypatch: Any) -> None:
+    """An agent whom nobody configured asked for closed conversations along with its opening: the server ended."""
+    questions = reading.core.questions
+
+    def fail_for_lists(inputs: Sequence[Input]) -> list[Question]:
+        if any(isinstance(item, Asked) and item.call.method == "conversation.list" for item in inputs):
+            raise KeyError("ghost")
+        return questions(inputs)
+
+    monkeypatch.setattr(reading.core, "questions", fail_for_lists)
+    opening, bad, fine = Opened(2, ANA), ask("conversation.list", 2), ask("conversation.get", conversation="c1")
+    assert await reading.prefetch.fetch([opening, bad, fine]) == [opening, fine]
+    [(item, why)] = reading.refused
+    assert (item, why and why.code) == (bad, INTERNAL)
+    assert reading.asked == [[ConversationById("c1")]]

@@ -118,6 +118,11 @@ def test_a_commit_is_durable_whatever_the_database_is_set_to(postgres_url: str, 
         assert link.run(value("SHOW synchronous_commit")) == effective
 
 
+def test_a_transaction_that_is_cut_off_where_nobody_can_end_it_ends_by_itself(postgres_url: str, link_to: Any) -> None:
+    link = link_to(postgres_url, 7.0)
+    assert link.run(value("SHOW idle_in_transaction_session_timeout")) == "7001ms"
+
+
 def test_a_database_with_another_encoding_is_refused(postgres_server: Any, link_to: Any) -> None:
     name = postgres_server.create_database("ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
     try:

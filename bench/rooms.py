@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from actors.core import Core
@@ -22,12 +22,12 @@ class Room:
     """A house of ``agents`` in one service, all of them there, whose clock stands still unless it is told.
 
     ``contacts`` write once at the beginning; ``slots`` of each agent, None = any; ``start``: makes ids of messages
-    differ between two rooms over one store; ``seq``: where that store is.
+    differ between two rooms over one store; ``seq``: where that store is; ``keep``: who commits what is to be written.
     """
 
     def __init__(
         self, *, agents: int = 20, contacts: int = 0, slots: int | None = None, start: str = "", seq: int = 0,
-        **service: Any,
+        keep: Callable[[Batch], None] | None = None, **service: Any,
     ) -> None:  # fmt: skip
         capacity = {} if slots is None else {"capacity": dict.fromkeys(("chat", "messaging", "email"), slots)}
         settings = {
@@ -36,6 +36,7 @@ class Room:
         }
         self.now = START
         self.conversations: list[str] = []
+        self._keep = keep
         self._start = start
         self._contacts = contacts
         self._numbers = 0
@@ -58,6 +59,8 @@ class Room:
         for item in output.outgoing:
             if isinstance(item, Reply) and item.error is not None:
                 raise RuntimeError(f"{item.method}: {item.error}")
+        if self._keep is not None and output.batch:
+            self._keep(output.batch)
         self.core.committed(output)
         return output
 

@@ -1,38 +1,35 @@
-"""The timer wheel beside a heap with lazy cancel and asyncio's call_at: the same timers, the same moves, taking turns.
+"""The timer wheel beside a heap with lazy cancel, asyncio, uvloop and trio: the same timers, the same moves, in turns.
 
     python -m bench.wheel --timers 1000000        # --quick: 100,000, one run
+
+uvloop's and trio's clocks cannot be told the time: they are in ``bench.loop_timers``, with a tenth of the timers for
+trio, whose every timer is a task.
 
 Deadlines spread evenly over half an hour. No time passes: each contestant is told it, in 1,000 steps. To a contestant a
 timer is a number; its ``advance`` fires what is due, and yields how many wherever it could pause.
 """
 
-import argparse
 import asyncio
 import gc
 import heapq
-import os
-import platform
 import random
 import time
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
-from itertools import pairwise
 from typing import Any
 
 import actors.wheel
 from actors.wheel import Timer, TimerWheel
+from bench import loop_timers, report
+from bench.loop_timers import BATCH, Figures, figures
 
 HOUR = 3_600_000  # ticks
-BATCH = 100  # operations between two looks at the clock; a pause is the longest of these
-
-Figures = tuple[float, float]  # nanoseconds an operation, longest pause in milliseconds
-
-NOTES = f"""
-Each call goes through an adapter of one line, in shuffled order. Pause: of firing, the longest time from one timer to
-the next (asyncio: an iteration of its loop, which also sweeps out what was cancelled before); else the longest {BATCH}
-calls. Not shown: the collector (off; on, it walks every contestant's objects now and then), handlers, waking up, other
-spreads of deadlines, other machines. Look at the ratios, not at the digits."""
+TASKS_SHARE = 10  # of the timers, for trio
+NOT_SHOWN = (
+    "the collector (off; on, it walks every contestant's objects now and then), handlers, waking up, other spreads of "
+    "deadlines. A pause is, of firing, the longest time from one timer to the next (asyncio: an iteration of its loop, "
+    f"which also sweeps out what was cancelled before), else the longest {BATCH} calls."
+)
 
 
 class Wheel:
@@ -116,10 +113,6 @@ Contestant = Wheel | Heap | Asyncio
 CONTESTANTS: dict[str, Callable[[int], Contestant]] = {"wheel": Wheel, "heapq": Heap, "asyncio": Asyncio}
 
 
-def figures(marks: list[int], count: int) -> Figures:
-    return (marks[-1] - marks[0]) / count, max(after - before for before, after in pairwise(marks)) / 1e6
-
-
 def timed_calls(call: Callable[..., None], *arguments: list[int]) -> Figures:
     rows = list(zip(*arguments, strict=True))
     marks = [time.perf_counter_ns()]
@@ -167,32 +160,72 @@ def bytes_a_timer(make: Callable[[int], Contestant], count: int) -> float:
     return tracemalloc.get_traced_memory()[0] / count
 
 
-def row(title: str, cells: list[str], numbers: list[float]) -> str:
-    ratios = (f"{number / numbers[0]:7.1f}" for number in numbers[1:])
-    return "".join([f"{title:26}", *(f"{cell:>18}" for cell in cells), *ratios])
+def measured(count: int, runs: int) -> dict[str, list[dict[str, Figures]]]:
+    """Every contestant so many times, in turns."""
+    found: dict[str, list[dict[str, Figures]]] = {}
+    for number in range(runs):
+        for name, make in CONTESTANTS.items():
+            found.setdefault(name, []).append(dict(phases(make, count)))
+            gc.collect()
+        found.setdefault("uvloop", []).append(loop_timers.uvloop_phases(count))
+        gc.collect()
+        found.setdefault("trio", []).append(loop_timers.trio_phases(count // TASKS_SHARE))
+        gc.collect()
+        print(f"  run {number + 1} of {runs}", flush=True)
+    return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = report.parser(__doc__)
     parser.add_argument("--timers", type=int, default=1_000_000)
-    parser.add_argument("--quick", action="store_true", help="100,000 timers, one run")
-    options = parser.parse_args()
-    count, runs = (100_000, 1) if options.quick else (options.timers, 3)
+    given = parser.parse_args()
+    count, runs = (100_000, 1) if given.quick else (given.timers, 3)
     source = "pure Python" if str(actors.wheel.__file__).endswith(".py") else "compiled"
-    print(f"{count:,} timers, least of {runs} run(s); wheel: {source}; CPython {platform.python_version()};", end=" ")
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}; {datetime.now(UTC):%Y-%m-%d}\n")
     gc.disable()
-    runs_of: dict[str, list[dict[str, Figures]]] = {name: [] for name in CONTESTANTS}
-    for name in list(CONTESTANTS) * runs:
-        runs_of[name].append(dict(phases(CONTESTANTS[name], count)))
-        gc.collect()
-    print(row("ns each | longest pause ms", list(CONTESTANTS), []) + "  times the wheel's")
-    for phase in runs_of["wheel"][0]:
-        least = [[min(run[phase][i] for run in runs_of[name]) for i in (0, 1)] for name in CONTESTANTS]
-        print(row(phase, [f"{each:,.0f} | {pause:6.1f}" for each, pause in least], [each for each, _ in least]))
-    held = [bytes_a_timer(make, min(count, 200_000)) for make in CONTESTANTS.values()]
-    print(row("bytes a timer, all in", [f"{number:,.0f}" for number in held], held))
-    print(NOTES)
+    found = measured(count, runs)
+    title = f"{count:,} timers (trio: {count // TASKS_SHARE:,}), ns each | longest pause ms; the wheel is {source}"
+    made = report.Report("wheel", title, columns=["", *found], not_shown=NOT_SHOWN)
+    least = {
+        name: {phase: tuple(min(run[phase][i] for run in its) for i in (0, 1)) for phase in its[0]}
+        for name, its in found.items()
+    }
+    for phase in least["wheel"]:
+        made.row(phase, *(f"{least[name][phase][0]:,.0f} | {least[name][phase][1]:.1f}" for name in found))
+    held = {name: bytes_a_timer(make, min(count, 200_000)) for name, make in CONTESTANTS.items()}
+    held |= {name: loop_timers.bytes_a_timer(name, min(count, 200_000) // (10 if name == "trio" else 1))
+             for name in ("uvloop", "trio")}  # fmt: skip
+    made.row("bytes a timer (uvloop, trio: resident)", *(held[name] for name in found))
+    made.data = {**least, "bytes": held}
+    made.goals = goals(least, source)
+    draw(made, least, keep=not given.quick)
+    made.publish(keep=not given.quick)
+
+
+def goals(least: dict[str, Any], source: str) -> list[report.Goal]:
+    """What was wished for."""
+    wheel = least["wheel"]
+    later = least["asyncio"]["move later"][0] / wheel["move later"][0]
+    arm = least["heapq"]["arm"][0] / wheel["arm"][0]
+    pause = max(pause for _, pause in wheel.values())
+    return [
+        report.Goal("re-arm later, asyncio's time to the wheel's", later, "×", 10),
+        report.Goal(f"arm, heapq's time to the {source} wheel's", arm, "×", None, 1.0),
+        report.Goal("longest pause of the wheel", pause, "ms", 5, 1, is_cost=True),
+    ]
+
+
+def draw(made: report.Report, least: dict[str, Any], *, keep: bool) -> None:
+    """Bars for each phase."""
+    with report.plot(made, keep=keep, width=9.0) as axes:
+        names, titles = list(least), list(least["wheel"])
+        for place, name in enumerate(names):
+            spots = [number + (place - len(names) / 2) * 0.15 for number in range(len(titles))]
+            axes.bar(spots, [least[name][phase][0] for phase in titles], width=0.14, label=name)
+        axes.set_xticks(range(len(titles)), titles)
+        axes.set_yscale("log")
+        axes.set_ylabel("ns each")
+        axes.set_title("Timers: nanoseconds an operation", fontsize=10)
+        axes.legend()
 
 
 if __name__ == "__main__":

@@ -167,12 +167,14 @@ class ContactActor(Actor):
         if params.contact is not None:
             _learn(self.record, params.contact, params.contact.__struct_fields__)
         self.record.last_active = turn.now
-        said = Said(params.text, None, params.address)
+        said = Said(params.text, None, params.address, attachments=params.attachments)
         if self._continue(said, params.channel, params.service, None, turn):
             return
         service = params.service or self._service_for(params.channel)
         record = self._new(params.channel, service, turn, skills=params.skills, address=params.address)
-        turn.send(self._spawn(record, turn), Begin(By("contact", self.record.id), params.text))
+        turn.send(
+            self._spawn(record, turn), Begin(By("contact", self.record.id), params.text, attachments=params.attachments)
+        )
 
     def _start(self, message: Start, turn: Turn) -> None:
         params, house = message.params, self._house

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors import answers, deadlines, fallback, forward, reading, templates, webhook
+from actors import answers, deadlines, fallback, files, forward, reading, templates, webhook
 from actors.house import check_text
 from actors.life import LivingActor
 from actors.messages import (
@@ -87,6 +87,8 @@ class ConversationActor(LivingActor):
                 told = (message.meeting.agent,)  # who need not be in the crew
                 fields = {"meeting": message.meeting, "reason": message.reason}
                 self._note(turn, "meeting", message.by, told=told, **fields)
+            case Fate():
+                self._fate(message.delivery, message.entry, turn)
             case Invite():
                 self._invite(message, turn)
             case Remove():
@@ -95,8 +97,6 @@ class ConversationActor(LivingActor):
                 self._admit(message, turn)
             case Merged():
                 self._merged(message, turn)
-            case Fate():
-                self._fate(message.delivery, message.entry, turn)
             case Seen():
                 reading.seen(self.record, message.reader, message.seq, message.counted, turn.now)
             case Digested():
@@ -165,7 +165,7 @@ class ConversationActor(LivingActor):
         if principal.role == "contact":
             if params.template is not None:
                 raise refused("forbidden", "templates are for the house")
-            self._said(Said(_checked(params.text), params.reply_to, by=principal.sub), turn)
+            self._said(Said(_said_in(params), params.reply_to, by=principal.sub, attachments=params.attachments), turn)
             turn.send(self._house.contacts[principal.sub], Active())
             return
         text, template = templates.text_of(self._house, self.record, params), params.template
@@ -175,8 +175,11 @@ class ConversationActor(LivingActor):
         name = None if template is None else template.name
         reader = fallback.reader(self._house, record)
         mailed = None if reader is None else "email"
-        fields = {"text": _checked(text), "template": name, "reply_to": params.reply_to, "fallback": mailed}
-        entry = self._note(turn, "message", by, attachments=(), **fields)
+        text = _checked(text) if params.template is not None else _said_in(params)
+        fields = {"text": text, "template": name, "reply_to": params.reply_to, "fallback": mailed}
+        files.attach(self._house, params.attachments, record.id, turn)
+        fields["vars"] = templates.values_of(self._house, template)  # for channels with templates of their own
+        entry = self._note(turn, "message", by, attachments=params.attachments, **fields)
         turn.answer = entry
         if reader is not None:
             fallback.write(self._house, entry, reader, turn)
@@ -338,6 +341,11 @@ class ConversationActor(LivingActor):
         if self.record.queued:
             self._note(turn, "queued", SYSTEM, service=self.record.service, reason=self.record.need)
             turn.send(self._house.services[self.record.service or ""], Listen(self.record.id))
+
+
+def _said_in(params: MessageSend) -> str:
+    """The text of a message; one with files needs none. Raises RequestError (−32602, too_large)."""
+    return "" if params.attachments and not params.text else _checked(params.text)
 
 
 def _checked(text: str | None) -> str:

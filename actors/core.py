@@ -20,14 +20,31 @@ from typing import Any
 
 from msgspec import UNSET, Struct
 
-from actors import identity, keys, reading, requests
+from actors import files, identity, keys, reading, requests
 from actors.agent import AgentActor
 from actors.channel import ChannelActor
 from actors.contact import ContactActor
 from actors.conversation import ConversationActor
 from actors.derive import derive
-from actors.effects import Asked, Configured, Ended, Input, Mailed, Opened, Outgoing, Output, Posted, Reply, Welcome
+from actors.effects import (
+    Asked,
+    Configured,
+    Discarded,
+    Ended,
+    Input,
+    Mailed,
+    Opened,
+    Outgoing,
+    Output,
+    Posted,
+    Reply,
+    Shown,
+    Uploaded,
+    Wanted,
+    Welcome,
+)
 from actors.errand import ErrandActor
+from actors.files import FileActor
 from actors.house import House
 from actors.meeting import MeetingActor
 from actors.memory import Memory
@@ -109,6 +126,7 @@ class Core:
         house.views.closed.load(snapshot.closed, snapshot.conversations)
         for contact in house.contacts.values():
             house.contact_at.update(dict.fromkeys(contact.record.addresses, contact.record.id))
+        house.files = {r.id: FileActor(house, r) for r in snapshot.files}
         for meeting in snapshot.meetings:
             house.meetings.add(MeetingActor(house, meeting))
         for delivery, entry in snapshot.deliveries:
@@ -229,6 +247,20 @@ class Core:
                 self._heard(self.house.webhooks.get(item.webhook), item, now)
             case Mailed():
                 self._heard(self.house.mails.get(item.mail), item, now)
+            case Uploaded() | Wanted():
+                self._filed(item, now)
+            case Discarded():
+                self._heard(self.house.files.get(item.file), item, now)
+
+    def _filed(self, item: Uploaded | Wanted, now: int) -> None:
+        """A file has come in, or somebody asks for one."""
+        if isinstance(item, Wanted):
+            self._outgoing.append(Shown(item.ticket, files.seen(self.house, item.file, item.principal)))
+            return
+        turn = Turn(now)
+        files.keep(self.house, item.file, turn)
+        failed = self._run(turn, f"file:{item.file.id}", now)
+        self._outgoing.append(Shown(item.ticket, None if failed else item.file, failed))
 
     def _opened(self, item: Opened, now: int) -> None:
         house = self.house
@@ -310,7 +342,7 @@ class Core:
         if failed is not None:
             raise failed
 
-    def _heard(self, actor: ErrandActor | None, item: Posted | Mailed, now: int) -> None:
+    def _heard(self, actor: ErrandActor | FileActor | None, item: Posted | Mailed | Discarded, now: int) -> None:
         """What became of an errand; None = it is not pending any more."""
         if actor is not None:
             turn = Turn(now)
@@ -440,6 +472,8 @@ class Core:
                     touched.setdefault(house.conversations[name], house.conversations[name].record)
             elif isinstance(actor, ServiceActor) and old != actor.record:
                 house.watches.regroup()
+            elif isinstance(actor, FileActor):
+                self.memory.handled(actor)
         for actor, old in touched.items():
             place, now_at = house.views.put(actor.record)
             if place != now_at or old != actor.record or old is actor.record:

@@ -13,11 +13,12 @@ from actors.contact import LIVE
 from actors.conversation import ConversationActor
 from actors.digest import DigestActor
 from actors.errand import ErrandActor
+from actors.files import FileActor
 from actors.house import House
 from actors.meeting import MeetingActor
 from actors.wheel import Timer, TimerWheel
 
-Armed = ConversationActor | AgentActor | ErrandActor | MeetingActor | DigestActor
+Armed = ConversationActor | AgentActor | ErrandActor | FileActor | MeetingActor | DigestActor
 
 
 def derive(house: House, now: int, parked: Container[str]) -> None:
@@ -59,8 +60,8 @@ def _arm_all(house: House, now: int, parked: Container[str]) -> None:
     """A new wheel that starts before the earliest deadline, so that what is overdue fires in its order."""
     due: list[tuple[int, str, Armed]] = []
     errands = (*house.webhooks.values(), *house.mails.values())
-    others = (*house.meetings, *house.digests.actors.values())
-    actors: list[Armed] = [*house.conversations.values(), *house.agents.values(), *errands, *others]
+    actors: list[Armed] = [*house.conversations.values(), *house.agents.values(), *house.files.values()]
+    actors += [*errands, *house.meetings, *house.digests.actors.values()]
     for actor in actors:
         actor.timer = Timer(actor, actor.timer.kind)
         deadline = actor.earliest()

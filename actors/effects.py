@@ -14,7 +14,7 @@ from protocol.codec import Call, RequestId
 from protocol.errors import RequestError
 from protocol.ids import Principal
 from protocol.notices import NoticeParams
-from protocol.records import Batch, MailKind, Missed, Timeline
+from protocol.records import Batch, FileRecord, MailKind, Missed, Timeline
 from protocol.settings import WorkspaceSettings
 
 # ---------------------------------------------------------------- in
@@ -65,7 +65,28 @@ class Mailed(Struct, frozen=True):
     error: str | None = None  # why it was not taken, for the operator
 
 
-Input = Opened | Ended | Asked | Configured | Posted | Mailed
+class Uploaded(Struct, frozen=True):
+    """A file has come in, and its contents are kept. ``ticket``: the shell's number for the answer."""
+
+    ticket: int
+    file: FileRecord
+
+
+class Wanted(Struct, frozen=True):
+    """Somebody asks for a file; the answer is a ``Shown``."""
+
+    ticket: int
+    file: str
+    principal: Principal
+
+
+class Discarded(Struct, frozen=True):
+    """The contents of a file that the core wanted gone are gone."""
+
+    file: str
+
+
+Input = Opened | Ended | Asked | Configured | Posted | Mailed | Uploaded | Wanted | Discarded
 
 
 # ---------------------------------------------------------------- out
@@ -133,7 +154,24 @@ class Mail(Struct, frozen=True):
     created_at: int  # tick
 
 
-Outgoing = Reply | Welcome | Dismiss | Tell | Post | Mail
+class Shown(Struct, frozen=True):
+    """The answer to an ``Uploaded`` or ``Wanted``: the file; None = there is none that its asker may see.
+
+    With ``error`` it was not kept.
+    """
+
+    ticket: int
+    file: FileRecord | None = None
+    error: RequestError | None = None
+
+
+class Discard(Struct, frozen=True):
+    """Delete the contents of this file, then hand in ``Discarded``. It may be asked again."""
+
+    file: str
+
+
+Outgoing = Reply | Welcome | Dismiss | Tell | Post | Mail | Shown | Discard
 
 
 class Output(Struct, frozen=True):
@@ -148,6 +186,8 @@ class Output(Struct, frozen=True):
 __all__ = [
     "Asked",
     "Configured",
+    "Discard",
+    "Discarded",
     "Dismiss",
     "Ended",
     "Input",
@@ -159,6 +199,9 @@ __all__ = [
     "Post",
     "Posted",
     "Reply",
+    "Shown",
     "Tell",
+    "Uploaded",
+    "Wanted",
     "Welcome",
 ]

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from actors.contact import ContactActor
     from actors.conversation import ConversationActor
     from actors.errand import ErrandActor
+    from actors.files import FileActor
     from actors.service import ServiceActor
     from actors.templates import TemplateActor
 
@@ -55,6 +56,7 @@ class House:
         self.channels: dict[str, ChannelActor] = {}
         self.templates: dict[str, TemplateActor] = {}
         self.sessions: dict[int, Principal] = {}
+        self.files: dict[str, FileActor] = {}  # not sent yet, or needed just now
         self.webhooks: dict[int, ErrandActor] = {}  # pending
         self.mails: dict[str, ErrandActor] = {}  # pending
         self.meetings = Agenda()
@@ -157,6 +159,7 @@ class House:
             "webhooks_pending": len(self.webhooks),
             "mails_pending": len(self.mails),
             "meetings_ahead": len(self.meetings),
+            "files": len(self.files),
             "digests": len(self.digests),
             "timers": len(self.wheel),
         }

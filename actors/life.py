@@ -5,7 +5,7 @@ open (assigned or waiting) -> snoozed -> open -> closed -> (reopened) open
 
 from __future__ import annotations
 
-from actors import reading
+from actors import files, reading
 from actors.handover import HandedActor
 from actors.messages import Begin, Handover, Said, Take
 from actors.system import Turn
@@ -29,7 +29,7 @@ class LivingActor(HandedActor):
         record.created_at = record.stirred_at = turn.now
         self._note(turn, "created", message.by, reason=message.by.kind)
         if message.text is not None:
-            self._write(message.text, None, turn)
+            self._write(message.text, None, turn, attachments=message.attachments)
         if message.meets is None and not self._is_created:
             self._need("new", turn, new_age=True, prefer=message.prefer)
         elif message.meets is not None and self._has_service:
@@ -42,21 +42,29 @@ class LivingActor(HandedActor):
         contact = By("contact", message.by or record.contact)
         if record.state == "closed":
             self._reopen(contact, turn)
-            self._write(message.text, message.reply_to, turn, contact)
+            self._write(message.text, message.reply_to, turn, contact, message.attachments)
             if not self._is_created:
                 self._need("reopened", turn, new_age=True, prefer=message.prefer)
             return
-        self._write(message.text, message.reply_to, turn, contact)
+        self._write(message.text, message.reply_to, turn, contact, message.attachments)
         if record.state == "snoozed" and message.text is not None:
             self._wake(contact, "contact", turn)
 
-    def _write(self, text: str | None, reply_to: int | None, turn: Turn, by: By | None = None) -> None:
+    def _write(
+        self,
+        text: str | None,
+        reply_to: int | None,
+        turn: Turn,
+        by: By | None = None,
+        attachments: tuple[str, ...] = (),
+    ) -> None:
         """Put a message from outside down, the contact's if nobody else's, and start the clock if it stands still."""
         if text is None:
             return
         record = self.record
         by = by or By("contact", record.contact)
-        turn.answer = self._note(turn, "message", by, text=text, attachments=(), reply_to=reply_to)
+        files.attach(self._house, attachments, record.id, turn)
+        turn.answer = self._note(turn, "message", by, text=text, attachments=attachments, reply_to=reply_to)
         record.last_contact_message_at = turn.now
         record.preview = text[:PREVIEW_MAX]
         if record.waiting_since is None and not self._is_created:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
+from actors import files
 from actors.assignment import AssignedActor
 from actors.messages import Admit, Invite, Merged, Remove
 from actors.system import Turn
@@ -61,6 +62,7 @@ class SharedActor(AssignedActor):
         record = self.record
         if params.picture is not UNSET:
             record.picture = params.picture
+            files.attach(self._house, () if params.picture is None else (params.picture,), record.id, turn)
         if params.read_only is not None:
             record.read_only = params.read_only
         if params.by_link is not None and params.by_link != record.by_link:

@@ -15,7 +15,8 @@ from typing import Any
 from actors import forward, identity, members, outbox
 from actors.contact import LIVE, ContactActor
 from actors.conversation import ConversationActor
-from actors.effects import Asked, Input, Opened
+from actors.effects import Asked, Discarded, Input, Opened, Wanted
+from actors.files import FileActor
 from actors.house import House
 from actors.reading import mark_of
 from actors.system import Actor
@@ -45,6 +46,7 @@ from protocol.records import (
     ConversationRecord,
     DeliveryOf,
     DeliveryRecord,
+    FileById,
     KeyOf,
     KeyRecord,
     MeetingById,
@@ -60,6 +62,7 @@ from protocol.requests import (
     ContactUpdate,
     ConversationList,
     ConversationStart,
+    ConversationUpdate,
     ConversationWatch,
     MessageReact,
     MessageSend,
@@ -101,6 +104,7 @@ class Memory:
         self._orphans: dict[str, list[str]] = {}  # contact not in memory -> its conversations that are
         self._idle: dict[str, None] = {}  # contacts that may have nothing left to do here
         self._answers: dict[Question, Any] = {}  # for the inputs of the step to come
+        self._files_handled: dict[str, None] = {}  # files that may have nothing left to do here
         self._keys: dict[tuple[str, str], KeyRecord] = {}  # not committed yet
         self._deliveries: dict[int, DeliveryRecord] = {}  # the same
 
@@ -109,7 +113,8 @@ class Memory:
     def questions(self, inputs: Sequence[Input]) -> list[Question]:
         """What must be read before these inputs can be done; empty = go ahead."""
         opening = {item.session: item.principal for item in inputs if isinstance(item, Opened)}
-        raised = (question for item in inputs for question in self._raised(item, opening))
+        raised = [question for item in inputs for question in self._raised(item, opening)]
+        raised += map(ContactById, self._orphans)
         return list(dict.fromkeys(question for question in raised if question not in self._answers))
 
     def absorb(self, questions: Sequence[Question], answers: Sequence[Any]) -> None:
@@ -121,6 +126,11 @@ class Memory:
                     self.keep(answer)
                 case ContactById() | ContactByAddress() if answer is not None:
                     self._keep_contact(answer)
+                case ContactById():
+                    self._orphans.pop(question.id, None)
+                case FileById() if answer is not None:
+                    actor = self._house.files.setdefault(answer.id, FileActor(self._house, answer))
+                    self.handled(actor)
                 case ClosedOf() if question.channel is not None:
                     for record in answer:
                         self.keep(record)
@@ -135,10 +145,15 @@ class Memory:
                 asker = self._house.sessions.get(session) or opening.get(session)
                 if asker is not None:
                     yield from self._by_request(call.params, asker)
+            case Wanted(file=name) | Discarded(file=name):
+                yield from self._files((name,))
 
     def _by_request(self, params: Any, principal: Principal) -> Iterator[Question]:
         if getattr(params, "key", None) is not None:
             yield from self._key(principal.address, params.key)
+        yield from self._files(getattr(params, "attachments", ()))
+        if isinstance(params, ConversationUpdate) and params.picture:
+            yield from self._files((params.picture,))
         match params:
             case ConnectorReceive():
                 yield from self._key(f"channel:{params.channel}", params.external_id)
@@ -255,6 +270,16 @@ class Memory:
         elif mark is None or seq > mark.seq:
             yield question
 
+    def _files(self, names: Sequence[str]) -> Iterator[Question]:
+        """Files, and the conversations they were sent in: whoever sees one of those may fetch them."""
+        for name in names:
+            actor = self._house.files.get(name)
+            if actor is None:
+                yield FileById(name)
+            else:
+                for conversation in actor.record.conversations:
+                    yield from self._conversation(conversation)
+
     def _contact(self, contact: str) -> Iterator[Question]:
         yield from identity.questions(self._house, contact)
 
@@ -356,6 +381,10 @@ class Memory:
         ahead = self._house.meetings.holds(record.id)
         return record.state not in LIVE and not ahead and record.unmailed_since is None
 
+    def handled(self, file: FileActor) -> None:
+        """A file was looked at or sent: look at the end of the step whether it is still needed here."""
+        self._files_handled[file.record.id] = None
+
     def idle(self, contact: str) -> None:
         """This contact may have nothing left to do here: look at the end of the step."""
         self._idle[contact] = None
@@ -363,6 +392,7 @@ class Memory:
     def end_step(self, is_committed: Callable[[Actor], bool]) -> None:
         """Drop the answers; let go of the closed conversations longest unused, but of no uncommitted change."""
         self._answers.clear()
+        self._files_handled = {name: None for name in self._files_handled if not self._is_put_away(name, is_committed)}
         for conversation in self._house.meetings.let_go(self._house.wheel.now, is_committed):
             self.touched(self._house.conversations[conversation])
         while len(self._closed) > self._closed_max:
@@ -375,6 +405,16 @@ class Memory:
             for contact in [name for name in self._idle if self._is_done(name, is_committed)]:
                 del self._idle[contact]
 
+    def _is_put_away(self, name: str, is_committed: Callable[[Actor], bool]) -> bool:
+        """Let go of a file that was sent or discarded, as the store has it; False = ask again."""
+        actor = self._house.files.get(name)
+        if actor is None or actor.earliest() is not None:
+            return True
+        if not is_committed(actor):
+            return False
+        del self._house.files[name]
+        return True
+
     def _is_news(self, conversation: str) -> bool:
         """Whether somebody who watches a list may still have to be told of it."""
         return bool(len(self._house.watches)) and self._house.wheel.now - self._closed[conversation] <= COALESCE_MS
@@ -384,8 +424,12 @@ class Memory:
         del self._closed[record.id]
         del house.conversations[record.id]
         house.views.forget(record.id)
-        house.digests.forget(record)
         house.relate(record, None)
+        for name in record.outside:
+            others = [other for other in self._orphans.pop(name, ()) if other != record.id]
+            if others:
+                self._orphans[name] = others
+        house.digests.forget(record)
         contact = house.contacts.get(record.contact or "")
         if contact is not None:
             contact.closed_known.discard(record.channel or "")

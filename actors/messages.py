@@ -60,6 +60,7 @@ class Begin(Struct, frozen=True):
     by: By
     text: str | None
     prefer: str | None = None
+    attachments: tuple[str, ...] = ()
     meets: str | None = None  # made for a meeting with this agent, whose it is, above the maximum if need be
 
 
@@ -79,6 +80,7 @@ class Said(Struct, frozen=True):
     address: str | None = None
     prefer: str | None = None
     by: str | None = None
+    attachments: tuple[str, ...] = ()
 
 
 class Invite(Struct, frozen=True):

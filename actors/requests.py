@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from actors import booking, forward, identity, members, outbox, watching
+from actors import booking, files, forward, identity, members, outbox, watching
 from actors.access import NEEDS, administers, may_see_agent
 from actors.agent import AgentActor
 from actors.deadlines import Rules
@@ -70,6 +70,7 @@ from protocol.requests import (
     ConversationPresence,
     ConversationStart,
     ConversationStarted,
+    ConversationUpdate,
     ConversationWatch,
     MessageComment,
     MessageReact,
@@ -160,6 +161,10 @@ def begin(core: Core, call: Call, principal: Principal, turn: Turn) -> None:
         case MessageReact() | MessageSend():
             _about_conversation(house, call, principal, turn)  # first: whether it may be seen at all
             _check_entry(core, params, principal)
+            files.check(house, getattr(params, "attachments", ()), principal)
+        case ConversationUpdate() if isinstance(params.picture, str):
+            _about_conversation(house, call, principal, turn)
+            files.check_picture(house, params.picture, principal)
         case MessageForward():
             _about_conversation(house, call, principal, turn)
             forward.check(core, params)
@@ -209,6 +214,7 @@ def _receive(core: Core, params: ConnectorReceive, principal: Principal, turn: T
     for field, text in (("address", params.address), ("external_id", params.external_id)):
         if not is_printable(text):
             raise bad_params(field, "text without control characters")
+    files.check(house, params.attachments, principal)
     place = identity.place_of(params.channel, params.address)
     contact = house.contact_at.get(place)
     if contact is None:

@@ -56,6 +56,14 @@ def text_of(house: House, record: ConversationRecord, params: MessageSend) -> st
     return _filled(settings, params.template)
 
 
+def values_of(house: House, use: TemplateUse | None) -> dict[str, str] | None:
+    """What this template's variables stand for, in the order of the text; None if it has none."""
+    if use is None:
+        return None
+    text = house.templates[use.name].record.settings.text
+    return {name: use.vars[name] for name in _VARIABLE.findall(text)} or None
+
+
 def _filled(settings: Template, use: TemplateUse) -> str:
     for name in _VARIABLE.findall(settings.text):
         if name not in use.vars:

@@ -188,7 +188,7 @@ class Views:
         outside = list(self._outside(params, principal))
         counts: dict[str, int] = {status: sum(cell.count(status) for cell in cells) for status in STATUSES}
         for name in outside:
-            for status in self.places[name].statuses & counts.keys():
+            for status in self.places[name].statuses.intersection(counts):
                 counts[status] += 1
         statuses = wanted - {"closed"} if wanted else {EVERY}
         shown = [name for name in outside if self.places[name].statuses & statuses]
@@ -215,7 +215,7 @@ class Views:
             holds = self.places[name].statuses
             if EVERY in holds and kept(self._record(name)):
                 holds = holds & OUTSIDE if principal.role == "contact" else holds
-                for status in holds & counts.keys():
+                for status in holds.intersection(counts):
                     counts[status] += 1
                 if holds & statuses:
                     shown.append(name)

@@ -67,6 +67,7 @@ class Entry(Struct, frozen=True, omit_defaults=True, kw_only=True):
     text: str | None = None
     attachments: tuple[str, ...] | None = None
     template: str | None = None
+    vars: dict[str, str] | None = None  # what the template's variables stand for
     reply_to: int | None = None
     fallback: str | None = None
     delivery: str | None = None

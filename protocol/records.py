@@ -299,6 +299,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     webhooks: tuple[WebhookRecord, ...] = ()  # pending, by id
     mails: tuple[MailRecord, ...] = ()  # pending, by id
     digests: tuple[DigestRecord, ...] = ()  # with ``sent`` in the two days before the last entry, by id
+    files: tuple[FileRecord, ...] = ()  # not sent yet, by id
     meetings: tuple[MeetingRecord, ...] = ()  # not cancelled and not over when the last entry was written, by id
     closed: tuple[ClosedCount, ...] = ()  # all that are closed, loaded or not; in no order
     last_seq: int = 0

@@ -23,6 +23,13 @@ from protocol.settings import WorkspaceSettings
 from router import consistency, sources
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
+#: what browsers and people open without harm; no HTML, no SVG, nothing that runs
+FILE_TYPES = (
+    "image/png", "image/jpeg", "image/gif", "image/webp", "image/heic", "image/tiff", "image/bmp",
+    "audio/*", "video/*", "application/ogg", "application/pdf", "text/plain", "application/zip", "application/rtf",
+    "application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint",
+    "application/vnd.openxmlformats-officedocument.*", "application/vnd.oasis.opendocument.*",
+)  # fmt: skip
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 
 
@@ -61,6 +68,14 @@ class AuthSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     require_expiry: bool = True
 
 
+class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Uploaded files: where they are kept (None = beside the SQLite file, else in data/files), and which are taken."""
+
+    directory: str | None = None
+    bytes_max: Annotated[int, Meta(ge=1, le=10_737_418_240)] = 26_214_400
+    types: tuple[str, ...] = FILE_TYPES
+
+
 class LogSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is written to standard error, and how."""
 
@@ -76,6 +91,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     tls: TlsSettings = field(default_factory=TlsSettings)
     limits: Limits = field(default_factory=Limits)
     auth: AuthSettings = field(default_factory=AuthSettings)
+    files: FilesSettings = field(default_factory=FilesSettings)
     log: LogSettings = field(default_factory=LogSettings)
     workspace: WorkspaceSettings = field(default_factory=WorkspaceSettings)
 

@@ -21,7 +21,23 @@ import trio
 from msgspec import UNSET, Struct
 
 from actors.core import Core
-from actors.effects import Asked, Configured, Ended, Input, Mailed, Opened, Outgoing, Output, Posted, Reply, Welcome
+from actors.effects import (
+    Asked,
+    Configured,
+    Discarded,
+    Ended,
+    Input,
+    Mailed,
+    Opened,
+    Outgoing,
+    Output,
+    Posted,
+    Reply,
+    Shown,
+    Uploaded,
+    Wanted,
+    Welcome,
+)
 from actors.wheel import TimerWheel
 from protocol.errors import RequestError, internal, refused
 from protocol.records import Batch, KeyRecord, Question
@@ -61,6 +77,11 @@ class _Unobserved:
     def request(self, method: str, outcome: str) -> None: ...
 
 
+def _is_read(item: Input) -> bool:
+    """Whether an input changes nothing: such go on while the store takes no changes."""
+    return isinstance(item, Wanted) or (isinstance(item, Asked) and not METHODS[item.call.method].changes)
+
+
 def outcome(error: RequestError) -> str:
     """A refusal in one word, for counting: the reason, or the code."""
     return str(error.data.get("reason", error.code))
@@ -85,7 +106,7 @@ class Driver(HouseDesk):
         self.statistics = Statistics()
         self.available = True  # the store takes changes
         self._doubted = False  # something could not be read: does it?
-        self.errands = Errands(self._read, self._agent_name, self._heard, self.now)
+        self.errands = Errands(self.read, self._agent_name, self._heard, self.now)
         self.observer: Observer = _Unobserved()
         self._settings = settings
         self._store = store
@@ -95,8 +116,8 @@ class Driver(HouseDesk):
         self._stepped: tuple[Output, Sequence[Input]] | None = None  # waits for the commit under way
         self._under_way = 0  # steps that are not delivered yet
         self._stepping = trio.Lock()
-        self._prefetch = Prefetch(self.core, self._read, self._refuse)
-        self._revocations = Revocations(self._read, self._commit)
+        self._prefetch = Prefetch(self.core, self.read, self._refuse)
+        self._revocations = Revocations(self.read, self._commit)
 
     # ------------------------------------------------------------ life
 
@@ -350,8 +371,8 @@ class Driver(HouseDesk):
 
     async def _only_reads(self, inputs: Sequence[Input]) -> Sequence[Input]:
         """Refuse what changes anything; keep the ends of sessions for later."""
-        reads = [item for item in inputs if isinstance(item, Asked) and not METHODS[item.call.method].changes]
-        self._owed.extend(item for item in inputs if isinstance(item, Ended | Configured | Posted | Mailed))
+        reads = [item for item in inputs if _is_read(item)]
+        self._owed.extend(item for item in inputs if isinstance(item, Ended | Configured | Posted | Mailed | Discarded))
         self._refuse([item for item in inputs if item not in reads])
         return await self._prefetch.fetch(reads)
 
@@ -365,11 +386,14 @@ class Driver(HouseDesk):
                     outgoing.append(Reply(item.session, item.call.id, item.call.method, error=error))
                 case Opened():
                     outgoing.append(Welcome(item.session, item.id, 0, error=error))
+                case Uploaded() | Wanted():
+                    outgoing.append(Shown(item.ticket, error=error))
         self.hub.deliver(outgoing, self._ask)
 
     # ------------------------------------------------------------ threads
 
-    async def _read(self, questions: Sequence[Question]) -> list[Any]:
+    async def read(self, questions: Sequence[Question]) -> list[Any]:
+        """What the store answers, as it is now. Raises StorageUnavailable."""
         try:
             return await self._in(self._reader, partial(self._store.read, questions))
         except StorageUnavailable:

@@ -22,6 +22,7 @@ from protocol.codec import CODECS
 from router.addresses import FLOOD_FAULTS, Addresses, Visit
 from router.connection import Connection, Desk
 from router.echo import ECHO_PATH, echo
+from router.files.http import Files
 from router.head import HEAD_S, Head, RefusedError, read_head
 from router.incident import report
 from router.metrics import Metrics
@@ -49,7 +50,8 @@ class Front:
     Parameters: ``room`` waits until the house takes more input; ``origins``: patterns of allowed Origins, none = all;
     ``addresses``: what each remote address may; ``tls``: None = plain; ``head_s``, ``open_s``, ``heartbeat_s``,
     ``close_s``: seconds for a head (and TLS), for a session to be opened, between pings, for a polite end;
-    ``jitter``: of the first beat, so much of it at most is left out, by chance; ``debug_echo``: ``router.echo`` too.
+    ``jitter``: of the first beat, so much of it at most is left out, by chance; ``debug_echo``: ``router.echo`` too;
+    ``files``: uploads and downloads.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Front:
         close_s: float = CLOSE_S,
         jitter: float = 0.0,
         debug_echo: bool = False,
+        files: Files | None = None,
     ) -> None:
         self.draining = False  # set it before a shutdown: no new session then, but pages
         self._desk = desk
@@ -83,6 +86,7 @@ class Front:
         self._close_s = close_s
         self._jitter = jitter
         self._echo_path = ECHO_PATH if debug_echo else None
+        self._files = files
 
     async def handle(self, stream: trio.abc.HalfCloseableStream, full: bool = False) -> None:
         """Serve one connection to its end. ``full``: there is no place for one more session, but pages are answered."""
@@ -104,6 +108,11 @@ class Front:
                 return
             visit.forwarded(head.words("x-forwarded-for"))
             upgrade = self._admit(head, visit, full) if wants_upgrade(head) else None
+            about_files = upgrade is None and self._files is not None and self._files.serves(head)
+            if about_files:
+                visit.check()
+            elif head.method not in ("GET", "HEAD"):
+                raise RefusedError("method")
             authorization = head.one("authorization")
         except RefusedError as refused:
             if refused.why in FAULTS:
@@ -111,7 +120,9 @@ class Front:
             self._metrics.refused(refused.why)
             await send_page(stream, refusal(refused.why))
             return
-        if upgrade is None:
+        if about_files and self._files is not None:
+            await self._files.answer(stream, head)
+        elif upgrade is None:
             await send_page(stream, self._pages.answer(head), with_body=head.method != "HEAD")
         elif head.path == self._echo_path:
             await echo(stream, upgrade, head.rest, self._metrics, self._close_s)

@@ -16,6 +16,8 @@ from msgspec import Struct
 HEAD_BYTES_MAX = 16_384
 HEAD_S = 10.0
 
+METHODS = (b"GET", b"HEAD", b"POST", b"OPTIONS")  # the last two are for files only
+
 _READ_BYTES = 4_096
 _END = b"\r\n\r\n"
 #: wsproto decodes some header values as ASCII and raises through its caller's nursery on the first byte >= 0x80
@@ -119,7 +121,7 @@ def parse_head(data: bytes, rest: bytes = b"") -> Head:
         raise RefusedError("malformed") from None
     if not isinstance(request, h11.Request):
         raise RefusedError("malformed")
-    if request.method not in (b"GET", b"HEAD"):
+    if request.method not in METHODS:
         raise RefusedError("method")
     if request.http_version not in (b"1.0", b"1.1"):
         raise RefusedError("http_version")

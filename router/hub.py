@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from actors.effects import Dismiss, Mail, Outgoing, Post, Reply, Tell, Welcome
+from actors.effects import Discard, Dismiss, Mail, Outgoing, Post, Reply, Shown, Tell, Welcome
 from protocol.bucket import Bucket
 from protocol.codec import CODECS
 from protocol.errors import refused
@@ -21,6 +21,8 @@ class Hub:
 
     def __init__(self) -> None:
         self.errand: Callable[[Post | Mail], None] = _nobody_goes  # who calls operators' URLs and sends mails
+        self.shown: Callable[[Shown], None] = lambda item: None  # who waits for an answer about a file
+        self.discard: Callable[[Discard], None] = lambda item: None  # who deletes contents: else they are asked again
         self._numbers = 0
         self._connections: dict[int, Connection] = {}
         self._admitted: dict[str, tuple[int, Bucket]] = {}  # address -> sessions authenticated, their requests
@@ -77,6 +79,10 @@ class Hub:
                     self._tell(item)
                 case Post() | Mail():
                     self.errand(item)
+                case Shown():
+                    self.shown(item)
+                case Discard():
+                    self.discard(item)
                 case Reply():
                     if item.session in self._connections:
                         self._connections[item.session].reply(item, ask)

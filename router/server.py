@@ -16,17 +16,23 @@ import structlog
 import trio
 
 from protocol.openrpc import document
+from router import garbage
 from router.addresses import Addresses
 from router.auth import Gate
 from router.clock import Clock
 from router.config import Config, ConfigError
 from router.driver import Driver
+from router.files.contents import Folder
+from router.files.http import Files
+from router.files.tickets import Tickets
+from router.files.upkeep import directory, discard, sweep
 from router.front import Front
 from router.listener import Listener, open_listeners, port_of
 from router.mail.mailer import Mailer
 from router.metrics import Metrics
 from router.pages import Pages
 from router.tls import Tls
+from router.upgrade import is_allowed
 from router.webhooks import Webhooks
 from storage.urls import open_store
 
@@ -55,7 +61,19 @@ async def serve(
     driver.errands.webhooks, driver.errands.mailer = Webhooks(webhook_secret), mailer
     driver.heartbeat_s = config.server.heartbeat_s
     addresses = Addresses(config.limits, config.server.proxies)
+    tickets, contents = Tickets(driver.submit), Folder(directory(config))
+    driver.hub.shown = tickets.answered
+    files = Files(
+        contents,
+        driver.verify,
+        tickets.ask,
+        driver.now,
+        bytes_max=config.files.bytes_max,
+        types=config.files.types,
+        allows_origin=partial(is_allowed, origins=config.server.origins),
+    )
     _watch(metrics, driver, addresses)
+    metrics.watch("files", lambda: {**files.statistics(), **tickets.statistics()})
     pages = Pages(ready=partial(_readiness, driver), openrpc=_openrpc, metrics=metrics)
     server = config.server
     front = Front(
@@ -71,6 +89,7 @@ async def serve(
         heartbeat_s=server.heartbeat_s,
         jitter=JITTER,
         debug_echo=debug_echo,
+        files=files,
     )
     listeners = await open_listeners([server.host], server.port)
     if server.http_port is not None and server.http_port != server.port:
@@ -78,8 +97,11 @@ async def serve(
     listener = Listener(front.handle, metrics, connections_max=server.connections_max)
     await driver.start()
     log.info("loaded", **driver.core.house.statistics())
+    garbage.settle()
     try:
         async with trio.open_nursery() as nursery:
+            driver.hub.discard = lambda item: nursery.start_soon(discard, contents, item, driver.submit)
+            nursery.start_soon(sweep, contents, driver.read)
             await nursery.start(driver.run)
             await driver.settled()
             serving = partial(listener.serve, listeners)

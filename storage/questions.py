@@ -89,7 +89,12 @@ class Kind:
 
 def for_sqlite(sql: str) -> str:
     """The same statement in SQLite's words."""
-    return sql.replace("$", "?").replace("strpos(", "instr(").replace("json_array_elements_text(", "json_each(")
+    return (
+        sql.replace("$", "?")
+        .replace("strpos(", "instr(")
+        .replace("json_array_elements_text(", "json_each(")
+        .replace("::text", "")
+    )
 
 
 def kind_of(question: Question) -> Kind:
@@ -267,6 +272,7 @@ _LIVE = "state IN ('open', 'snoozed')"
 _TWO_DAYS_MS = 2 * 86_400_000  # then a count of digests a day says nothing any more, wherever the recipient is
 _LAST_AT = "(SELECT coalesce(max(at_ms), 0) FROM entries WHERE seq = (SELECT max(seq) FROM entries))"
 _AHEAD = f"status != 'cancelled' AND ends > {_LAST_AT}"  # meetings
+_UNSENT = "conversations::text = '[]'"  # files
 _LOADED = (  # each part by an index of its own
     f"id IN (SELECT id FROM conversations WHERE {_LIVE}"
     " UNION SELECT id FROM conversations WHERE state = 'closed' AND unmailed_since IS NOT NULL"
@@ -289,6 +295,7 @@ LOAD = (
     f"SELECT {DIGESTS.select_list('d')} FROM digests AS d WHERE sent > 0 AND last_at > {_LAST_AT} - {_TWO_DAYS_MS}"
     " ORDER BY id",
     f"{_MEETING} WHERE {_AHEAD} ORDER BY id",
+    f"{_FILE} WHERE {_UNSENT} AND NOT deleted ORDER BY id",
     "SELECT NULL, service, channel, owner, count(*) FROM conversations WHERE state = 'closed'"
     " GROUP BY service, channel, owner",
     "SELECT agent, service, channel, owner, count(*) FROM closed_crews GROUP BY agent, service, channel, owner",
@@ -300,7 +307,7 @@ LOAD = (
 def snapshot_of(found: Sequence[Sequence[Row]]) -> tuple[Snapshot, int]:
     """The snapshot and the number of the last commit, from the rows of each statement of ``LOAD``."""
     services, agents, conversations, contacts, deliveries, templates, webhooks, *others, last_seq, number = found
-    mails, digests, meetings, closed, crews = others
+    mails, digests, meetings, files, closed, crews = others
     width = len(DELIVERIES.names)
     snapshot = Snapshot(
         services=tuple(map(SERVICES.record, services)),
@@ -313,6 +320,7 @@ def snapshot_of(found: Sequence[Sequence[Row]]) -> tuple[Snapshot, int]:
         mails=tuple(map(MAILS.record, mails)),
         digests=tuple(map(DIGESTS.record, digests)),
         meetings=tuple(map(MEETINGS.record, meetings)),
+        files=tuple(map(FILES.record, files)),
         closed=tuple(ClosedCount(*row) for row in (*closed, *crews)),
         last_seq=last_seq[0][0],
     )

@@ -15,6 +15,7 @@ from actors.core import Core
 from actors.effects import (
     Asked,
     Configured,
+    Discard,
     Dismiss,
     Ended,
     Input,
@@ -23,6 +24,7 @@ from actors.effects import (
     Output,
     Post,
     Reply,
+    Shown,
     Tell,
     Welcome,
 )
@@ -244,6 +246,8 @@ def _plain(item: Any) -> Any:
         return ["post", item.webhook, item.url, item.body]
     if isinstance(item, Mail):
         return ["mail", item]
+    if isinstance(item, Shown | Discard):
+        return [type(item).__name__, item.file]
     return [item.to, item.notice]
 
 

@@ -45,8 +45,8 @@ class VirtualServer:
         self._faults: list[str] = []
         self._inputs: list[Input] = []
         self._hung_up: list[Connection] = []
-        self._secrets = 0  # given out: the same in each performance, and none twice
         self.boxes = Boxes(settings)
+        self._secrets = 0  # given out: the same in each performance, and none twice
         self._gate = Gate(secret=SECRET, workspace=settings.id, require_expiry=False)
         self._boot()
 

@@ -1,0 +1,1 @@
+"""Uploaded files: their contents on disk, and the way in and out over HTTP."""

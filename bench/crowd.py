@@ -16,13 +16,14 @@ SERVICES = 4
 class Tally:
     """What was acknowledged, and what was delivered. Times are seconds; conversations and entries by their ids."""
 
-    def __init__(self, conversations: int, rate: float = 0.0) -> None:
+    def __init__(self, conversations: int = 0, rate: float = 0.0) -> None:
         self.wanted = conversations
         self.rate = rate  # conversations begun a second; 0 = whoever is free begins at once
         self.begun = 0
         self._free: deque[Callable[[], None]] = deque()
         self.errors: Counter[str] = Counter()
         self.began: dict[str, float] = {}  # acknowledged conversations: when their start was sent
+        self.acknowledged: dict[str, float] = {}  # when their start was acknowledged, where somebody notes that
         self.assigned: dict[str, float] = {}  # when the notice reached the agent
         self.twice: list[str] = []  # assigned to two agents
         self.answers: dict[int, tuple[str, float, float]] = {}  # acknowledged: conversation, sent, acknowledged
@@ -33,6 +34,8 @@ class Tally:
         self.agents_closed: set[str] = set()  # heard on the agent's socket
         self.on_web: set[str] = set()
         self.acknowledged_out: set[int] = set()  # connector.delivered
+        self.said: set[int] = set()  # acknowledged words of contacts, written when an agent had the conversation
+        self.heard: set[int] = set()  # words of contacts that reached an agent
 
     def free(self, start: Callable[[], None]) -> None:
         """Somebody could start a conversation."""
@@ -48,21 +51,25 @@ class Tally:
         self._free.popleft()()
         return True
 
-    def missing(self) -> list[str]:
-        """What was acknowledged and has not been delivered."""
-        answered = {conversation: seq for seq, (conversation, _, _) in self.answers.items()}
+    def missing(self, *, whole: bool = True) -> list[str]:
+        """What was acknowledged and has not been delivered. ``whole``: each conversation was to run to its end."""
         out = {seq for seq, (conversation, _, _) in self.answers.items() if conversation not in self.on_web}
         parts: dict[str, set[Any]] = {
-            "started, not assigned": self.began.keys() - self.assigned.keys(),
-            "assigned, not answered": self.assigned.keys() - answered.keys(),
             "assigned to two agents": set(self.twice),
             "answered, not delivered to the contact": self.answers.keys() - self.delivered.keys(),
             "answered, not delivered to the agent's own socket": self.answers.keys() - self.echoed,
-            "delivered, not acknowledged by the connector": out - self.acknowledged_out,
+            "said by a contact, not delivered to the agent": self.said - self.heard,
             "closed, not told to the agent": self.closed - self.agents_closed,
             "closed, not told to the contact": (self.closed & self.on_web) - self.contacts_closed,
-            "started, not closed": self.began.keys() - self.closed,
         }
+        if whole:
+            answered = {conversation for conversation, _, _ in self.answers.values()}
+            parts |= {
+                "started, not assigned": self.began.keys() - self.assigned.keys(),
+                "assigned, not answered": self.assigned.keys() - answered,
+                "delivered, not acknowledged by the connector": out - self.acknowledged_out,
+                "started, not closed": self.began.keys() - self.closed,
+            }
         return [f"{len(items)} {what}, such as {sorted(items)[0]}" for what, items in parts.items() if items]
 
 

@@ -35,6 +35,11 @@ def send(world: World, template: str, found: str, /, **values: str) -> Any:
 def test_variables_are_filled_in(world: World) -> None:
     entry = send(world, "hello", conversation(world), name="Kari", what="{{name}} is text", more="ignored")
     assert (entry.text, entry.template) == ("Dear Kari, {{name}} is text. Kari!", "hello")
+    assert entry.vars == {"name": "Kari", "what": "{{name}} is text"}
+
+
+def test_a_template_without_variables_has_no_values(world: World) -> None:
+    assert send(world, "plain", conversation(world, "sms"), name="Kari").vars is None
 
 
 def test_a_missing_variable_is_a_mistake_in_the_params(world: World) -> None:

@@ -3,12 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+MEASURING := $(VENV)/.measuring
 SCENARIOS ?= ../shared/scenarios
 SEEDS ?= 200
 KILLS ?= 20
 SECONDS ?= 60
+QUICK ?=
 
-.PHONY: help run test check simulate bench docs demo storm load clean autobahn fuzz trouble reconnect soak
+.PHONY: help run test check simulate bench bench-check docs demo storm load loadtest clean autobahn fuzz trouble reconnect soak
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -19,6 +21,10 @@ $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --editable '.[test]'
+	@touch $@
+
+$(MEASURING): $(READY)
+	$(BIN)/pip install --quiet --editable '.[test,bench,loadtest]'
 	@touch $@
 
 run: $(READY) ## install, then serve on the embedded store; prints the URL and development tokens
@@ -70,11 +76,14 @@ fuzz: $(READY) ## fuzz the decoders (SECONDS=...); what breaks is kept in tests/
 load: $(READY) ## 1,000 clients at once, 5,000 conversations end to end
 	$(BIN)/python -m bench.clients
 
-bench: $(READY) ## measurements; see docs/performance.md
-	$(BIN)/python -m bench.wheel --quick
-	$(BIN)/python -m bench.views --quick
-	$(BIN)/python -m bench.erlang --quick
-	$(BIN)/python -m bench.clients --clients 200 --conversations 1000
+loadtest: $(MEASURING) ## a day of agents, contacts, connectors and supervisors in a minute (Locust), with a check at its end
+	$(BIN)/python -m loadtest
+
+bench: $(MEASURING) ## all measurements (QUICK=--quick: two minutes, nothing kept); see docs/performance.md
+	$(BIN)/python -m bench $(QUICK)
+
+bench-check: $(MEASURING) ## is anything slower than before? ratios of one run, no times
+	$(BIN)/python -m bench.check
 
 docs: $(READY) ## write the generated pages anew
 	$(BIN)/python -m docs.generate

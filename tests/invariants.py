@@ -15,6 +15,7 @@ from protocol.ids import Principal
 from protocol.records import AgentRecord, ConversationRecord, ServiceRecord
 from protocol.requests import ConversationList
 from tests.storm_meetings import clashes
+from tests.storm_reading import broken_reading
 
 LIVE = ("open", "snoozed")
 BY_HAND = ("transferred", "assigned", "reopened")
@@ -30,6 +31,7 @@ def broken(core: Core) -> list[str]:
         *_deadlines(core),
         *_one_live(core),
         *_lists(core),
+        *broken_reading(core),
         *clashes(core),
     ]
 
@@ -157,6 +159,7 @@ def miscounted(core: Core, stored: Iterable[ConversationRecord]) -> Iterator[str
 def _deadlines(core: Core) -> Iterator[str]:
     """Every actor's timer is armed for its earliest deadline, and none is overdue."""
     actors = [*core.house.conversations.values(), *core.house.agents.values(), *core.house.meetings]
+    actors += core.house.digests.actors.values()
     for actor in actors:
         earliest = actor.earliest()
         armed = actor.timer.deadline if actor.timer.armed else None
@@ -200,3 +203,6 @@ def forget_what_left(before: dict[str, Any], after: dict[str, Any]) -> None:
     live = {record["contact"] for record in before["conversations"].values()}
     for name in before["contacts"].keys() - after["contacts"].keys() - live:
         del before["contacts"][name]
+    for name in before["meetings"].keys() - after["meetings"].keys():
+        if before["meetings"][name]["status"] == "cancelled":
+            del before["meetings"][name]

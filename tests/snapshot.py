@@ -8,6 +8,7 @@ import msgspec
 
 from actors.core import Core
 from tests.invariants import LIVE
+from tests.storm_reading import counts
 
 
 def snapshot(core: Core, *, live: bool = True) -> dict[str, Any]:
@@ -16,7 +17,7 @@ def snapshot(core: Core, *, live: bool = True) -> dict[str, Any]:
     conversations = {
         name: msgspec.structs.asdict(actor.record)
         for name, actor in sorted(house.conversations.items())
-        if live or actor.record.state in LIVE
+        if live or actor.record.state in LIVE or actor.record.unmailed_since is not None
     }
     agents = {name: msgspec.structs.asdict(actor.record) for name, actor in house.agents.items()}
     if not live:
@@ -34,6 +35,12 @@ def snapshot(core: Core, *, live: bool = True) -> dict[str, Any]:
             actor.record.id: msgspec.structs.asdict(actor.record)
             for actor in sorted(house.meetings, key=lambda actor: str(actor.record.id))
             if actor.until > house.wheel.now  # those that are over leave when they are committed
+        },
+        "digests": counts(core),
+        "digests_due": {
+            name: actor.earliest()
+            for name, actor in sorted(house.digests.actors.items())
+            if actor.earliest() is not None
         },
         "seq": house.seq,
     }

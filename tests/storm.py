@@ -24,6 +24,7 @@ from tests.invariants import BY_HAND, broken, check_equal, forget_what_left, mis
 from tests.snapshot import snapshot
 from tests.storm_mail import Mails
 from tests.storm_meetings import Meetings, working
+from tests.storm_reading import Reading, addressed
 from tests.world import World
 
 AGENTS = ("ana", "bo", "cy", "dee", "eve")
@@ -39,10 +40,16 @@ def config(rng: random.Random) -> dict[str, Any]:
     return {
         "services": [_service(rng, name) for name in SERVICES],
         "agents": [
-            {"id": name, "capacity": _capacity(rng), "skills": rng.sample(SKILLS, rng.randint(0, 2)), **working(rng)}
+            {
+                "id": name,
+                "capacity": _capacity(rng),
+                "skills": rng.sample(SKILLS, rng.randint(0, 2)),
+                **working(rng),
+                **addressed(name, rng),
+            }
             for name in AGENTS
         ],
-        "mail": {},
+        "mail": {"time_zone": "Pacific/Auckland"} if rng.random() < 0.7 else None,
     }
 
 
@@ -93,6 +100,7 @@ class Storm:
         self.world = World(config(self.rng), store=open_store(url))
         self.meetings = Meetings(self)
         self.mails = Mails(self)
+        self.reading = Reading(self)
         self.world.closed_max = self.world.core.memory._closed_max = (2, CLOSED_IN_MEMORY)[seed % 2]
 
     def run(self, steps: int) -> bytes:
@@ -123,6 +131,7 @@ class Storm:
             (4, self._look),
             (6, lambda: self.meetings.act(AGENTS)),
             (8, lambda: self.mails.act(AGENTS)),
+            (8, lambda: self.reading.act(AGENTS)),
         ]
         if self.faults:
             doings += [(1.5, self._crash), (3, self._store_fails)]
@@ -334,6 +343,7 @@ class Storm:
         self._check_output(self.world.last)
         self.meetings.check()
         self.mails.check()
+        self.reading.check()
 
     def _check_counts(self) -> None:
         """Committed or not, in memory or not."""

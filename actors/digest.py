@@ -27,7 +27,7 @@ from actors.messages import Digested, Due
 from actors.reading import is_agent, mark_of
 from actors.system import Actor, Turn
 from actors.wheel import Timer
-from protocol.records import AgentRecord, ContactRecord, ConversationRecord, DigestRecord
+from protocol.records import AgentRecord, ContactRecord, ConversationRecord, DigestRecord, ReadMark
 
 if TYPE_CHECKING:
     from actors.house import House
@@ -113,10 +113,18 @@ def recipient(house: House, address: str) -> Recipient | None:
 
 
 def waiting(record: ConversationRecord) -> dict[str, int | None]:
-    """Who may get digests of a conversation and has something to read there, and since when it is in none (tick)."""
+    """Who may get digests of a conversation and has something to read there, and since when it is in none (tick).
+
+    What nobody could be mailed when it was closed is unread for ever, and in no digest.
+    """
+    over = record.state == "closed" and record.unmailed_since is None
+    return {mark.who: None if over else mark.unmailed for mark in _unread(record)}
+
+
+def _unread(record: ConversationRecord) -> Iterator[ReadMark]:
+    """The marks of those who may get digests of it and have something to read."""
     everybody = record.address is None
-    marks = (mark for mark in record.read if mark.since is not None and (everybody or is_agent(mark.who)))
-    return {mark.who: mark.unmailed for mark in marks}
+    return (mark for mark in record.read if mark.since is not None and (everybody or is_agent(mark.who)))
 
 
 class DigestActor(Actor):
@@ -186,8 +194,9 @@ class DigestActor(Actor):
         record, house = self.record, self._house
         to = recipient(house, record.id)
         assert to is not None
+        ident = f"d{house.seq}-{record.id}"  # what is in no digest came with an entry that is in none
         record.sent, record.last_at = counted(record.sent, record.last_at, now, to.zone), now
-        mail.write(house, turn, f"d{record.id}-{now}", "digest", to.email, self._contents(to), language=to.language)
+        mail.write(house, turn, ident, "digest", to.email, self._contents(to), language=to.language)
         for conversation in sorted(name for name, tick in self.unread.items() if tick is not None):
             turn.send(house.conversations[conversation], Digested(record.id))
 
@@ -206,7 +215,7 @@ class DigestActor(Actor):
         more = len(found) - len(items)
         return {"conversations": items, "unread": total, "more": more, "time_zone": str(to.zone)}
 
-    def _marks(self, records: Iterable[ConversationRecord]) -> Iterator[tuple[ConversationRecord, Any]]:
+    def _marks(self, records: Iterable[ConversationRecord]) -> Iterator[tuple[ConversationRecord, ReadMark]]:
         for record in records:
             mark = mark_of(record, self.record.id)
             assert mark is not None
@@ -262,7 +271,6 @@ class Digests:
                     self._rearm(f"agent:{record.id}")
                 case ContactRecord() if isinstance(old, ContactRecord) and old.email != record.email:
                     self._rearm(f"contact:{record.id}")
-                    self._closed_of(record.id, turn)
 
     def end_step(self, is_committed: Callable[[Actor], bool]) -> None:
         """Let go of those who have nothing to read and whose count has begun anew."""
@@ -282,17 +290,10 @@ class Digests:
         if address in self.actors:
             self.actors[address].arm()
 
-    def _closed_of(self, contact: str, turn: Turn) -> None:
-        """Whether closed ones stay depends on where digests of them would go."""
-        house = self._house
-        known = house.contacts.get(contact)
-        for name in () if known is None else known.conversations:
-            if house.conversations[name].record.state == "closed":
-                _stay(house, turn.change(house.conversations[name]))
-
     def _marks_changed(self, record: ConversationRecord, old: ConversationRecord | None, turn: Turn) -> None:
-        if old is not None and (record.read is old.read and record.address == old.address):
+        if old is not None and record.read is old.read and (record.address, record.state) == (old.address, old.state):
             return
+        _stay(self._house, record, old)
         was, now = {} if old is None else waiting(old), waiting(record)
         for who in was | now if was != now else ():
             unmailed = now.get(who, READ)
@@ -302,7 +303,6 @@ class Digests:
                 if not actor.unread:
                     self._all_read(actor, turn)
                 actor.arm()
-        _stay(self._house, record)
 
     def _all_read(self, actor: DigestActor, turn: Turn) -> None:
         """Nothing is left to read: the count begins anew."""
@@ -312,10 +312,11 @@ class Digests:
         self._idle[actor.record.id] = None
 
 
-def _stay(house: House, record: ConversationRecord) -> None:
+def _stay(house: House, record: ConversationRecord, old: ConversationRecord | None) -> None:
     """A closed conversation stays in memory while somebody is still to be mailed what is in it."""
+    ends = old is None or old.state != "closed"
     if record.state != "closed":
         record.unmailed_since = None
-        return
-    left = (tick for who, tick in waiting(record).items() if tick is not None and recipient(house, who) is not None)
-    record.unmailed_since = min(left, default=None)
+    elif ends or record.unmailed_since is not None:
+        ticks = (mark.unmailed for mark in _unread(record) if recipient(house, mark.who) is not None)
+        record.unmailed_since = min((tick for tick in ticks if tick is not None), default=None)

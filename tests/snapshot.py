@@ -36,7 +36,7 @@ def snapshot(core: Core, *, live: bool = True) -> dict[str, Any]:
             for actor in sorted(house.meetings, key=lambda actor: str(actor.record.id))
             if actor.until > house.wheel.now  # those that are over leave when they are committed
         },
-        "digests": counts(core),
+        "digests": counts(core, live=live),
         "digests_due": {
             name: actor.earliest()
             for name, actor in sorted(house.digests.actors.items())

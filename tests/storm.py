@@ -49,7 +49,7 @@ def config(rng: random.Random) -> dict[str, Any]:
             }
             for name in AGENTS
         ],
-        "mail": {"time_zone": "Pacific/Auckland"} if rng.random() < 0.7 else None,
+        "mail": {"time_zone": rng.choice(["UTC", "Pacific/Auckland"])},
     }
 
 

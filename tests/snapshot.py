@@ -8,7 +8,7 @@ import msgspec
 
 from actors.core import Core
 from tests.invariants import LIVE
-from tests.storm_reading import counts
+from tests.storm_reading import counts, next_digests
 
 
 def snapshot(core: Core, *, live: bool = True) -> dict[str, Any]:
@@ -36,15 +36,11 @@ def snapshot(core: Core, *, live: bool = True) -> dict[str, Any]:
             for actor in sorted(house.meetings, key=lambda actor: str(actor.record.id))
             if actor.until > house.wheel.now  # those that are over leave when they are committed
         },
-        "digests": counts(core, live=live),
-        "digests_due": {
-            name: actor.earliest()
-            for name, actor in sorted(house.digests.actors.items())
-            if actor.earliest() is not None
-        },
+        "digests": next_digests(core),
         "seq": house.seq,
     }
     if live:
+        found["counts"] = counts(core)
         found["sessions"] = sorted(house.sessions)
         found["contacts"] = {n: msgspec.structs.asdict(a.record) for n, a in sorted(house.contacts.items())}
         found["presence"] = {name: list(actor.sessions) for name, actor in house.agents.items()}

@@ -130,8 +130,13 @@ def broken_reading(core: Core) -> Iterator[str]:
             yield f"{who} has a count without a time"
 
 
-def counts(core: Core, *, live: bool) -> dict[str, dict[str, Any]]:
-    """The counts of digests; without ``live`` only those that a restart finds again."""
-    since = 0 if live else core.house.wheel.now - 86_400_000
+def counts(core: Core) -> dict[str, dict[str, Any]]:
+    """The counts of digests. A restart forgets those that are two days old; they make no difference any more."""
     records = (actor.record for _, actor in sorted(core.house.digests.actors.items()))
-    return {record.id: asdict(record) for record in records if record.sent and (record.last_at or 0) > since}
+    return {record.id: asdict(record) for record in records if record.sent}
+
+
+def next_digests(core: Core) -> dict[str, int | None]:
+    """When the next digests leave, which the counts decide too."""
+    due = {name: actor.earliest() for name, actor in sorted(core.house.digests.actors.items())}
+    return {name: tick for name, tick in due.items() if tick is not None}

@@ -179,7 +179,8 @@ class World:
             self.store.commit(out.batch)
         self.core.committed(out)
         self.outgoing.extend(out.outgoing)
-        self.log.append(encode_json((out.batch, plain(out))))
+        if out.batch or out.outgoing:  # a wheel that was made anew may wake the house when nothing is due
+            self.log.append(encode_json((out.batch, plain(out))))
         return out
 
     def step(self, *inputs: Input) -> Output:

@@ -1,19 +1,18 @@
 """A channel's way out: messages wait here until a connector has acknowledged them. [protocol §4]
 
-One session of the channel's connectors is served at a time; when it ends, everything not acknowledged goes
-to the next. To one address one message is on its way at a time: the next goes when that one was acknowledged, be it
-as failed, so a connector that tries again keeps the order without doing anything for it. At most ``WINDOW``
-messages are on their way at once, so that a long outage does not drown the connector that comes back.
+One session of the channel's connectors is served at a time, in the order of the entries; when it ends, everything not
+acknowledged goes to the next, in that order again. So a connector that takes what it hears in turn keeps the order of
+each address. At most ``WINDOW`` messages are on their way at once, so that a long outage does not drown the connector
+that comes back.
 
 What became of a message is told to its conversation as it rises (``RISES``); what is repeated or comes too late
-changes nothing. An acknowledgement costs O(1), O(messages waiting for that address) if it comes out of turn.
+changes nothing. A message costs O(log of those that wait).
 """
 
 from __future__ import annotations
 
-from bisect import insort
-from collections import deque
 from functools import partial
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -44,7 +43,7 @@ RISES = {
 class ChannelActor(Actor):
     """One channel. ``pending`` holds what no connector has acknowledged, by seq."""
 
-    __slots__ = ("_house", "_on_the_way", "_queues", "_ready", "name", "pending", "record", "sessions")
+    __slots__ = ("_house", "_on_the_way", "_unsent", "name", "pending", "record", "sessions")
 
     def __init__(self, house: House, name: str) -> None:
         super().__init__()
@@ -53,9 +52,8 @@ class ChannelActor(Actor):
         self.record = None  # its state is its deliveries, which are records of their own
         self.pending: dict[int, tuple[DeliveryRecord, Entry]] = {}
         self.sessions: dict[int, None] = {}  # the first is served
-        self._queues: dict[str, list[int]] = {}  # address -> what is pending for it, in order
-        self._on_the_way: dict[str, int] = {}  # address -> which of these the served session has
-        self._ready: deque[str] = deque()  # addresses that may have something to send; some have no longer
+        self._on_the_way: set[int] = set()  # which of these the served session has
+        self._unsent: list[int] = []  # a heap of the others, and of some that wait no longer
 
     @property
     def address(self) -> str:
@@ -115,22 +113,22 @@ class ChannelActor(Actor):
         self._fill(turn)
 
     def _fill(self, turn: Turn) -> None:
-        """Send what fits into the window to the served session, one message an address."""
+        """Send what fits into the window to the served session."""
         served = next(iter(self.sessions), None)
-        while served is not None and self._ready and len(self._on_the_way) < WINDOW:
-            address = self._ready.popleft()
-            queue = self._queues.get(address)
-            if queue is None or address in self._on_the_way:
+        while served is not None and self._unsent and len(self._on_the_way) < WINDOW:
+            seq = heappop(self._unsent)
+            if seq not in self.pending or seq in self._on_the_way:
                 continue
-            delivery, entry = self.pending[queue[0]]
-            self._on_the_way[address] = entry.seq
-            turn.undo.append(partial(self._call_back, address))
+            delivery, entry = self.pending[seq]
+            self._on_the_way.add(seq)
+            turn.undo.append(partial(self._call_back, seq))
             turn.effects.append(Tell((served,), ConnectorDeliver(entry, delivery.channel, delivery.address)))
 
     def _send_again(self, turn: Turn) -> None:
         """Another session is served now: whatever nobody acknowledged starts over, the oldest first."""
         self._on_the_way.clear()
-        self._ready = deque(sorted(self._queues, key=lambda address: self._queues[address][0]))
+        self._unsent = list(self.pending)
+        heapify(self._unsent)
         self._fill(turn)
 
     # ------------------------------------------------------------ what became of it
@@ -146,7 +144,7 @@ class ChannelActor(Actor):
             turn.effects.append(delivery)
             turn.send(self._house.conversations[known.conversation], Fate(delivery))
         if pending is not None:
-            on_its_way = self._on_the_way.get(known.address) == known.seq
+            on_its_way = known.seq in self._on_the_way
             self._take(known.seq)
             turn.undo.append(partial(self._put_back, *pending, on_its_way))
             self._fill(turn)
@@ -155,26 +153,19 @@ class ChannelActor(Actor):
 
     def _put(self, delivery: DeliveryRecord, entry: Entry) -> None:
         self.pending[delivery.seq] = (delivery, entry)
-        insort(self._queues.setdefault(delivery.address, []), delivery.seq)
-        self._ready.append(delivery.address)
+        heappush(self._unsent, delivery.seq)
 
     def _take(self, seq: int) -> None:
-        delivery, _ = self.pending.pop(seq)
-        queue = self._queues[delivery.address]
-        queue.remove(seq)
-        if not queue:
-            del self._queues[delivery.address]
-        if self._on_the_way.get(delivery.address) == seq:
-            del self._on_the_way[delivery.address]
-        if queue:
-            self._ready.append(delivery.address)
+        del self.pending[seq]
+        self._on_the_way.discard(seq)
 
     def _put_back(self, delivery: DeliveryRecord, entry: Entry, on_its_way: bool) -> None:
         self._put(delivery, entry)
         if on_its_way:
-            self._on_the_way[delivery.address] = delivery.seq
+            self._on_the_way.add(delivery.seq)
 
-    def _call_back(self, address: str) -> None:
+    def _call_back(self, seq: int) -> None:
         """It was never sent after all."""
-        self._on_the_way.pop(address, None)
-        self._ready.appendleft(address)
+        if seq in self._on_the_way:
+            self._on_the_way.discard(seq)
+            heappush(self._unsent, seq)

@@ -4,9 +4,10 @@
     server ── connector.deliver ──► send ──► provider          until the provider has taken it or says never
     provider ── receipt ──► report ──► connector.delivered     sent, delivered, read, failed
 
-The server hands over one message for an address at a time, and the next when this one is reported: trying one again
-and again therefore keeps the order. A message that is on its way when this process dies is handed over again. The
-``Journal`` remembers which the provider has taken already, so that those are reported and not sent a second time.
+The server hands messages over in their order and does not wait between them. Here each address has a line of its own:
+the next message goes when the one before was taken or refused for good, so trying again keeps the order. A message
+that is on its way when this process dies is handed over again. The ``Journal`` remembers which the provider has taken
+already, so that those are reported and not sent a second time.
 """
 
 from __future__ import annotations
@@ -103,6 +104,7 @@ class Bridge:
         self.channel = channel
         self.journal = journal
         self._under_way: set[int] = set()
+        self._lines: dict[str, tuple[asyncio.Lock, int]] = {}  # address -> whose turn it is, how many stand there
 
     # ------------------------------------------------------------ in
 
@@ -158,7 +160,18 @@ class Bridge:
                     seq = notice.params["entry"]["seq"]
                     if seq not in self._under_way:  # handed over again after a reconnect
                         self._under_way.add(seq)
-                        tasks.create_task(self._deliver(send, notice.params))
+                        tasks.create_task(self._in_line(send, notice.params))
+
+    async def _in_line(self, send: Deliver, delivery: dict[str, Any]) -> None:
+        """Behind whatever came before for the same address: tasks begin in the order of the notices."""
+        address = delivery["address"]
+        line, waiting = self._lines.get(address, (asyncio.Lock(), 0))
+        self._lines[address] = (line, waiting + 1)
+        async with line:
+            await self._deliver(send, delivery)
+        line, waiting = self._lines.pop(address)
+        if waiting > 1:
+            self._lines[address] = (line, waiting - 1)
 
     async def _deliver(self, send: Deliver, delivery: dict[str, Any]) -> None:
         seq = delivery["entry"]["seq"]

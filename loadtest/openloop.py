@@ -30,6 +30,7 @@ from loadtest.traffic import KINDS, Traffic
 DRAIN_S = 0.3  # to come to the end after the last scheduled moment, plus a twentieth of the run
 FLOOD_S = 300.0  # no flood takes longer
 STRAGGLERS_S = 30.0  # to let a run that failed run out before the next
+CLIMB = 1.5
 LATE_S = 0.05  # later than that itself, the client was the limit
 PERCENTILES = (50.0, 90.0, 99.0, 99.9, 100.0)
 
@@ -149,11 +150,11 @@ async def until(holds: Callable[[], bool], deadline: float) -> None:
 async def search(attempt: Callable[[float], Any], first: float, *, within: float = 0.05) -> tuple[float, list[Any]]:
     """The highest rate at which ``attempt`` (rate -> Run) is sustained, to within this share; and all runs.
 
-    Doubles or halves from ``first``, then bisects. A rate that fails is tried once more: a machine hiccups.
+    Climbs or halves from ``first``, then bisects. A rate that fails is tried once more: a machine hiccups.
     """
     low, high, tried = 0.0, float("inf"), []
     rate = first
-    while high - low > within * high or low == 0.0:
+    while high == float("inf") or high - low > within * high:
         for _ in range(2):
             found = await attempt(rate)
             tried.append(found)
@@ -161,12 +162,12 @@ async def search(attempt: Callable[[float], Any], first: float, *, within: float
                 break
         if found.is_sustained:
             low = rate
+            if found.client_was_late:  # what goes beyond that says nothing of the server
+                break
         else:
             high = rate
-        if found.client_was_late:
-            break
         if high == float("inf"):
-            rate = low * 2
+            rate = low * CLIMB
         elif low == 0.0:
             rate = high / 2
             if rate < 1:

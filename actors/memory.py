@@ -128,6 +128,8 @@ class Memory:
                     self._keep_contact(answer)
                 case ContactById():
                     self._orphans.pop(question.id, None)
+                case ContactById():
+                    self._orphans.pop(question.id, None)
                 case FileById() if answer is not None:
                     actor = self._house.files.setdefault(answer.id, FileActor(self._house, answer))
                     self.handled(actor)
@@ -425,6 +427,10 @@ class Memory:
         del house.conversations[record.id]
         house.views.forget(record.id)
         house.relate(record, None)
+        for name in record.outside:
+            others = [other for other in self._orphans.pop(name, ()) if other != record.id]
+            if others:
+                self._orphans[name] = others
         for name in record.outside:
             others = [other for other in self._orphans.pop(name, ()) if other != record.id]
             if others:

@@ -24,6 +24,7 @@ from tests.invariants import BY_HAND, broken, check_equal, forget_what_left, mis
 from tests.snapshot import snapshot
 from tests.storm_mail import Mails
 from tests.storm_meetings import Meetings, working
+from tests.storm_members import Members
 from tests.storm_reading import Reading, addressed
 from tests.world import World
 
@@ -100,6 +101,7 @@ class Storm:
         self.world = World(config(self.rng), store=open_store(url))
         self.meetings = Meetings(self)
         self.mails = Mails(self)
+        self.members = Members(self)
         self.reading = Reading(self)
         self.world.closed_max = self.world.core.memory._closed_max = (2, CLOSED_IN_MEMORY)[seed % 2]
 
@@ -130,6 +132,7 @@ class Storm:
             (2, self._acknowledge),
             (4, self._look),
             (6, lambda: self.meetings.act(AGENTS)),
+            (8, lambda: self.members.act(AGENTS)),
             (8, lambda: self.mails.act(AGENTS)),
             (8, lambda: self.reading.act(AGENTS)),
         ]
@@ -343,6 +346,7 @@ class Storm:
         self._check_output(self.world.last)
         self.meetings.check()
         self.mails.check()
+        self.members.check()
         self.reading.check()
 
     def _check_counts(self) -> None:

@@ -36,8 +36,8 @@ CAST = {
 }
 MODES = ("push", "grab", "collaboration")
 
-#: method -> the params it is tried with; {c} is the conversation, {l} its link, {m} a message out, {w} a watch of who asks,
-#: {b} a meeting booked in it with ana, {me} an agent the asker may book for
+#: method -> the params it is tried with; {c} is the conversation, {l} its link, {m} a message out, {w} a watch of the
+#: asker, {b} a meeting booked in it with ana, {me} an agent the asker may book for
 REQUESTS: dict[str, dict[str, Any]] = {
     "service.put": {"service": {"id": "sales", "name": "Sales"}},
     "service.get": {"service": "desk"},

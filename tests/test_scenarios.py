@@ -68,6 +68,8 @@ def turned_round(step: Step) -> Step | None:
     match step:
         case Request(result=result) if result is not UNSET:
             return msgspec.structs.replace(step, result={"$not": result})
+        case Request(error=error) if error is not UNSET:
+            return msgspec.structs.replace(step, error=UNSET)
         case Look(exactly=exactly) if exactly is not UNSET:
             return msgspec.structs.replace(step, exactly={"$not": exactly})
         case Timeline(has=has) if has is not UNSET:

@@ -75,7 +75,7 @@ def test_storms_get_something_done(storms: list[Storm]) -> None:
         assert storm.keyed != []
     assert {entry.type for storm in storms for entry in entries(storm)} >= {
         "created", "message", "comment", "assigned", "queued", "transferred", "snoozed", "woke", "closed", "reopened",
-        "joined", "left", "declined", "unassigned", "escalated",
+        "joined", "left", "declined", "unassigned", "escalated", "invited", "merged",
     }  # fmt: skip
 
 
@@ -150,7 +150,7 @@ def test_a_store_that_forgets_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     commits, commit = itertools.count(), storm.world.store.commit
 
     def forgetful(batch: Any) -> None:
-        if next(commits) not in range(40, 45):
+        if next(commits) not in range(40, 60):
             commit(batch)
 
     monkeypatch.setattr(storm.world.store, "commit", forgetful)

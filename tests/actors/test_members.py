@@ -113,6 +113,19 @@ def test_a_closed_one_that_left_memory_is_found_by_its_members_and_its_link(worl
     assert [item.id for item in world.say("contact:oli", "conversation.list", status="closed").items] == [found.id]
 
 
+def test_members_come_into_memory_with_what_the_contact_reopens(world: World) -> None:
+    """Found by storm 15: the contact wrote by its channel, and nobody had asked for the members."""
+    world.core.memory._closed_max = 0
+    found = world.receive("+1", service="support").id
+    world.say("ana", "conversation.invite", conversation=found, members=[{"email": "guest@example.org"}])
+    world.say("ana", "conversation.close", conversation=found)
+    world.wait(1)
+    world.boot()
+    assert world.receive("+1", service="support").id == found
+    world.wait(1)
+    assert record(world, found).members[0] in world.core.house.contacts
+
+
 # ---------------------------------------------------------------- names
 
 

@@ -10,12 +10,15 @@ delivered; then an open loop at shares of what was reached, whose latencies coun
 from __future__ import annotations
 
 import statistics
+import time
 
 from bench import report
-from bench.house import STORES, raise_limit
+from bench.house import STORES, a_store, raise_limit
 from bench.load import Bout, Contestant, floods_in_turns, with_houses
+from bench.rooms import BACKEND, TEXT, Room, results
 from loadtest.openloop import Run
 from loadtest.traffic import Message
+from storage.urls import open_store
 
 FRAME = 64
 STOCK = "bench.stock"
@@ -36,9 +39,37 @@ def contestants(store: str) -> list[Contestant]:
     ]
 
 
+def alone(store: str, count: int) -> dict[str, float]:
+    """What the core and the store do a second by themselves with the same requests: the limits of the whole."""
+    room = Room()
+    conversations = [
+        result.conversation.id
+        for result in results(room.give(*(room.receive(f"+{n}", service="s0") for n in range(200))))
+    ]
+    steps = [
+        [
+            room.asked(BACKEND, "message.send", conversation=conversations[n % 200], text=TEXT)
+            for n in range(at, at + 512)
+        ]
+        for at in range(0, count, 512)
+    ]
+    began = time.process_time()
+    outputs = [room.give(*inputs) for inputs in steps]
+    core_s = time.process_time() - began
+    with a_store(store) as url:
+        kept = open_store(url)
+        began = time.perf_counter()
+        for output in outputs:
+            kept.commit(output.batch)
+        store_s = time.perf_counter() - began
+        kept.close()
+    done = 512 * len(steps)
+    return {"the core alone, 512 in a step": done / core_s, "the store alone, 512 in a commit": done / store_s}
+
+
 async def measure(bouts: dict[str, Bout], quick: bool) -> tuple[dict[str, list[float]], list[Run]]:
     """Floods in turns, then the open loop of the first."""
-    large, small = (4_000, 1_000) if quick else (60_000, 10_000)
+    large, small = (4_000, 500) if quick else (40_000, 6_000)
     counts = {name: large if bout.contestant.frame > 1 else small for name, bout in bouts.items()}
     rates = await floods_in_turns(bouts, counts, 1 if quick else 3)
     first = next(iter(bouts.values()))
@@ -64,6 +95,8 @@ def main() -> None:
     for contestant in names:
         ratios = [report.ratio(rates[contestant], rates[other]) for other in names[2:]]
         made.row(contestant, statistics.median(rates[contestant]), *ratios)
+    for what, rate in alone(given.store, 2_048 if given.quick else 20_000).items():
+        made.row(f"for comparison: {what}", rate)
     half = next(found for found in runs if found.rate == statistics.median(rates[names[0]]) * 0.5)
     made.row("p50 at half of the first, ms", half.ms(50))
     made.row("p99 at half of the first, ms", half.ms(99))

@@ -71,6 +71,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "contact": {"name": "Kari"},
     },
     "connector.delivered": {"entry": 8134, "status": "delivered"},
+    "outbox.list": {"kind": "mail", "status": "failed"},
+    "outbox.retry": {"kind": "message", "id": "8134"},
 }
 #: methods that name nothing but a conversation share this one
 ONLY_A_CONVERSATION = {"conversation": CONVERSATION}

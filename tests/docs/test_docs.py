@@ -167,6 +167,17 @@ def test_the_quickstart_goes_as_it_says_and_its_tables_can_be_queried(
     assert ("ana", "new", 1) in answers[1]
 
 
+@pytest.mark.filterwarnings("error")
+def test_the_connector_of_the_page_bridges_a_channel_and_its_dead_letter_is_listed(
+    served: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    page = ROOT / "docs" / "connectors.md"
+    assert "message pigeon:Kari too heavy" in run_page(page, "dev server", served[0]).splitlines()
+    program = next(block.text for block in blocks_of(page) if block.language == "python")
+    assert len(program.splitlines()) <= 60
+
+
 def metrics_at(url: str) -> set[str]:
     """The names of the metrics that a server gives out."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=START_S)
@@ -177,7 +188,7 @@ def metrics_at(url: str) -> set[str]:
 
 
 def test_only_pages_that_are_known_need_a_server() -> None:
-    assert [page.name for page in pages_to_run("dev server")] == ["README.md", "quickstart.md"]
+    assert [page.name for page in pages_to_run("dev server")] == ["README.md", "connectors.md", "quickstart.md"]
 
 
 # ---------------------------------------------------------------- configurations, scenarios, commands

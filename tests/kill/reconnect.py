@@ -32,6 +32,8 @@ requests_burst = 100000
 principal_requests_per_s = 100000
 principal_requests_burst = 100000
 bytes_per_s = 100000000
+outbox_notices = 100000
+outbox_bytes = 100000000
 address_connections = 20000
 address_connections_per_s = 20000
 address_requests_per_s = 100000
@@ -112,14 +114,14 @@ async def measure(clients: int, folder: Path) -> tuple[float, float]:
         await ana.open()
         await ana.ask("agent.set_availability", available=True)
         listening = asyncio.create_task(_listen(ana))
-        writer = Peer(url, gate, "agent", "ana")
-        await writer.open()
         peers = [Peer(url, gate, "contact", f"c{number}") for number in range(clients)]
         began = time.monotonic()
         conversations = await _all(peers, _begin)
         there_s = time.monotonic() - began
         for peer in peers:
             peer.cut()
+        writer = Peer(url, gate, "agent", "ana")
+        await writer.open()
         for conversation in conversations:
             await writer.ask("message.send", conversation=conversation, text=f"to {conversation}")
         began = time.monotonic()

@@ -51,6 +51,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "conversation.move": {"conversation": CONVERSATION, "service": "sales", "comment": "It is about an offer"},
     "conversation.update": {"conversation": CONVERSATION, "priority": 10, "add_tags": ["refund"]},
     "conversation.presence": {"conversation": CONVERSATION, "state": "typing"},
+    "conversation.read": {"conversation": CONVERSATION, "seq": 8120},
     "message.send": {"conversation": CONVERSATION, "text": "I am looking into it", "key": "answer-8133"},
     "message.comment": {"conversation": CONVERSATION, "text": "She called yesterday too"},
     "message.react": {"conversation": CONVERSATION, "to": 8133, "emoji": "👍"},

@@ -20,7 +20,7 @@ AGENTS, SERVICES, SLOTS = 200, 4, 5
 
 def configuration() -> str:
     """Agents shared out among services, and a lead of each."""
-    text = config(AGENTS, services=SERVICES, slots=SLOTS)
+    text = config(AGENTS, services=SERVICES, slots=SLOTS, reopen="new")
     for number in range(SERVICES):
         members = f'id = "s{number}"\nmembers = ['
         text = text.replace(members, f'{members}{{agent = "lead{number}", role = "admin"}}, ')

@@ -18,7 +18,7 @@ from msgspec import Raw, Struct
 
 from actors.conversation import ConversationActor
 from actors.core import Core
-from actors.effects import Asked, Configured, Ended, Input, Opened, Output, Post, Reply, Tell, Welcome
+from actors.effects import Asked, Configured, Ended, Input, Mail, Opened, Output, Post, Reply, Tell, Welcome
 from actors.service import ServiceActor
 from actors.system import Turn
 from actors.watch import FOLLOWED
@@ -221,7 +221,7 @@ class Judge:
             elif isinstance(effect, Tell):
                 moment.tell(effect)
             else:
-                assert isinstance(effect, Welcome | Post | DeliveryRecord), effect
+                assert isinstance(effect, Welcome | Post | Mail | DeliveryRecord), effect  # mails: tests.storm_mail
 
     def watch_of(self, session: int, name: str) -> tuple[Principal, ConversationWatch]:
         """A watch that was asked for."""

@@ -30,6 +30,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "message.send": {"text": "Hi"},
     "message.comment": {"text": "Hi"},
     "message.react": {"to": 1, "emoji": "👍"},
+    "message.forward": {"messages": [1], "to": ["guest@example.org"]},
     "conversation.move": {"service": "sales"},
     "conversation.presence": {"state": "viewing"},
     "conversation.read": {"seq": 1},

@@ -23,7 +23,7 @@ def test_deriving_anew_changes_nothing(seed: int) -> None:
     anew(storm.world)
     assert snapshot(storm.world.core) == before
     assert broken(storm.world.core) == []
-    assert (storm.world.core.next_deadline() is None) == (due is None)
+    assert due is None or storm.world.core.next_deadline() is not None  # positions are looked at once more
 
 
 def test_a_history_goes_on_the_same_after_it() -> None:

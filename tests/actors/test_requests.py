@@ -213,6 +213,7 @@ def everything(world: World) -> dict[str, tuple[str, dict[str, Any]]]:
         "message.send": ("ana", {"conversation": web, "text": "Hi"}),
         "message.comment": ("ana", {"conversation": web, "text": "Hi"}),
         "message.react": ("ana", {"conversation": web, "to": 1, "emoji": "👍"}),
+        "message.forward": ("ana", {"conversation": web, "messages": [1], "to": ["guest@example.org"]}),
         "conversation.create": ("ana", {"name": "Launch"}),
         "conversation.invite": ("ana", {"conversation": web, "members": [{"agent": "bo"}]}),
         "conversation.remove": ("ana", {"conversation": web, "members": [{"agent": "bo"}]}),

@@ -11,6 +11,7 @@ import argparse
 import os
 import platform
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -187,7 +188,8 @@ def ratio(above: Sequence[float], below: Sequence[float]) -> float:
 
 
 def parser(doc: str | None, **defaults: Any) -> argparse.ArgumentParser:
-    """The arguments that all measurements take."""
+    """The arguments that all measurements take. From here on SIGTERM ends the servers too that a measurement began."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     made = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
     made.add_argument("--quick", action="store_true", help="small and rough: nothing is kept")
     made.set_defaults(**defaults)

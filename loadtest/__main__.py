@@ -44,10 +44,14 @@ def main() -> int:
         }  # fmt: skip
         command = [sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py", "--host", house.url]
         command += ["--web-host", "127.0.0.1"] if given.web else ["--headless", "--only-summary"]
-        found = subprocess.run(command, cwd=ROOT, env=environ | {"PYTHONPATH": str(ROOT)})
+        locust = subprocess.Popen(command, cwd=ROOT, env=environ | {"PYTHONPATH": str(ROOT)})
+        try:
+            code = locust.wait()
+        except KeyboardInterrupt:  # Locust has heard it too
+            code = locust.wait(60)
         print(f"server: {house.cpu_s():.1f} s of CPU, {house.memory_mb('VmHWM'):.0f} MB at its peak")
     print(f"{report.command()}\n{report.machine()}")
-    return found.returncode
+    return code
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any
 import gevent
 from locust import LoadTestShape, events
 
+from bench.crowd import Tally
 from loadtest.arrivals import HOURS, share_at
 from loadtest.people import AgentUser, ConnectorUser, ContactUser, SupervisorUser, peers, refusals, tally
 
@@ -29,6 +30,14 @@ if os.environ.get("LOADTEST_SHAPE", "day") == "day":
                 return None
             users = max(10, round(PEAK * share_at(HOURS * passed / DAY_S)))
             return users, max(5.0, PEAK / DAY_S * 4)
+
+
+@events.test_start.add_listener
+def begin(environment: Any, **more: Any) -> None:
+    """Clean books: on Locust's page a second run may follow the first."""
+    Tally.__init__(tally)
+    refusals.clear()
+    peers.clear()
 
 
 @events.test_stop.add_listener

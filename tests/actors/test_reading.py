@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors import reading
+from actors.effects import Opened
+from protocol.ids import Principal
 from protocol.notices import ConversationAssigned, ConversationChanged
 from protocol.objects import By, Entry
 from protocol.records import ConversationRecord, MessagesCounted, MessagesUpTo, ReadMark
@@ -390,3 +392,36 @@ def test_the_counts_are_those_of_a_plain_list(happenings: list[tuple[str, str, i
         assert counts == {reader: len(messages) for reader, messages in left.items()}
         assert [mark.who for mark in found.read] == sorted(mark.who for mark in found.read)
         assert all((mark.since is None) == (mark.count == found.messages) for mark in found.read)
+
+
+# ---------------------------------------------------------------- the same person under two names
+
+
+def test_who_is_merged_has_read_what_the_other_had_read(world: World) -> None:
+    found = world.start("nia", text="One", service="support").id
+    other = world.start("oli", text="Hello", service="support").id
+    for conversation in (found, other):
+        world.say("ana", "message.send", conversation=conversation, text="Hi")
+    read(world, "contact:nia", found, 10**6)
+    world.say("ana", "conversation.close", conversation=other)
+    world.say("ana", "message.send", conversation=found, text="Still there?")
+    world.say("backend", "contact.merge", contact="nia", into="oli")
+    assert [mark for mark in marks(world, found) if mark.startswith("contact")] == ["contact:oli"]
+    assert unread(world, "contact:oli", found) == 1
+    assert unread(world, "contact:oli", other) == 1
+    world.boot()
+    assert unread(world, "contact:oli", found) == 1
+
+
+def test_a_member_who_signs_in_is_the_reader_that_the_address_was(world: World) -> None:
+    members = [{"email": "nia@example.org"}]
+    found = world.say("ana", "conversation.create", name="Project", members=members).conversation.id
+    for text in ("One", "Two"):
+        world.say("ana", "message.send", conversation=found, text=text)
+    (before,) = (mark for mark in marks(world, found) if mark.startswith("contact"))
+    world._numbers += 1
+    world.sessions["contact:nia"] = world._numbers
+    world.give(Opened(world._numbers, Principal("contact", "nia", email="nia@example.org"), 0))
+    assert unread(world, "contact:nia", found) == 2
+    assert before not in marks(world, found)
+    assert read(world, "contact:nia", found, seqs(world, found)[0]) == 1

@@ -6,7 +6,7 @@ top of the one before: ``timeline`` (record, entries, timer), ``assignment``, ``
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actors import answers, deadlines, fallback, files, forward, reading, templates, webhook
 from actors.house import check_text
@@ -176,9 +176,9 @@ class ConversationActor(LivingActor):
         reader = fallback.reader(self._house, record)
         mailed = None if reader is None else "email"
         text = _checked(text) if params.template is not None else _said_in(params)
-        fields = {"text": text, "template": name, "reply_to": params.reply_to, "fallback": mailed}
-        files.attach(self._house, params.attachments, record.id, turn)
+        fields: dict[str, Any] = {"text": text, "template": name, "reply_to": params.reply_to, "fallback": mailed}
         fields["vars"] = templates.values_of(self._house, template)  # for channels with templates of their own
+        files.attach(self._house, params.attachments, record.id, turn)
         entry = self._note(turn, "message", by, attachments=params.attachments, **fields)
         turn.answer = entry
         if reader is not None:

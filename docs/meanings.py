@@ -48,10 +48,10 @@ MEANINGS: dict[str, str] = {
     "`--tls-certificate`.",
     "tls.key": "A PEM file with its key, without a password; none = it is in the same file. Also `--tls-key`.",
     "store.url": "`sqlite:///path/file.db` (relative; four slashes = absolute) or `postgresql://user@host/database`.",
-    "files.directory": "Where the contents of files are kept; none = `files` beside the SQLite file, else `data/files`.",
+    "files.directory": "Where contents of files are kept; none = `files` beside the SQLite file, else `data/files`.",
     "files.bytes_max": "How large one file may be.",
-    "files.types": "Media types that are taken, as patterns such as `image/*`. A type is told by a file's contents, not "
-    "by its name. HTML, SVG and programs are not among them for good reason: they run where they are opened.",
+    "files.types": "Media types that are taken, as patterns such as `image/*`. A type is told by the contents, not by "
+    "the name. HTML, SVG and programs are not among them for good reason: they run where they are opened.",
     "limits.frame_bytes": "The largest frame; a larger one ends its connection (1009).",
     "limits.batch": "Requests in one frame, and answers in one frame back.",
     "limits.requests_per_s": "Requests a second of an agent or a contact.",

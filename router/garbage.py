@@ -2,7 +2,7 @@
 
 By default Python looks through the youngest objects after every 700 new ones, and through all now and then. Here
 nearly everything dies by its count of references, and what lives, lives long: half of what a new conversation costs
-was such looking (docs/performance.md). So it looks a hundred times less often, and never at what was loaded at the start.
+was such looking (docs/performance.md). So it looks a hundred times less often, and never at what was loaded at first.
 """
 
 from __future__ import annotations

@@ -66,7 +66,8 @@ def test_what_is_not_there_is_none_or_empty(store: Any) -> None:
         FailedOnes("mail", 10, "", 10),
         FailedOnes("webhook", 10, "", 10),
     ]
-    assert store.read(questions) == [None, None, None, None, None, (), (), (), (), (), ((), False), None, None, (), (), ()]
+    nothing = [None, None, None, None, None, (), (), (), (), (), ((), False), None, None, (), (), ()]
+    assert store.read(questions) == nothing
 
 
 def test_answers_come_in_the_order_of_the_questions(store: Any) -> None:

@@ -85,6 +85,7 @@ class Undo(Struct):
     seq: int
     keys: tuple[KeyRecord, ...]
     deliveries: tuple[DeliveryRecord, ...]
+    now: int
 
 
 class Core:
@@ -175,6 +176,7 @@ class Core:
     def committed(self, output: Output) -> None:
         """The store has this output's batch. Outputs are committed in the order of their steps."""
         self._committed = output.undo.step
+        self.memory.committed_at = output.undo.now
         self.memory.forget(output.undo.keys, output.undo.deliveries)
 
     def undo(self, outputs: Sequence[Output], now: int) -> None:
@@ -204,7 +206,7 @@ class Core:
         deliveries = tuple(self._deliveries.values())
         records.extend(deliveries)
         keys = tuple(self._keys)
-        undo = Undo(self._step, self._before, self._undo, seq, keys, deliveries)
+        undo = Undo(self._step, self._before, self._undo, seq, keys, deliveries, self.house.wheel.now)
         batch = Batch(tuple(self._entries), tuple(records), keys)
         output = Output(batch, tuple(self._outgoing), taken, undo)
         self._before, self._undo, self._entries, self._deliveries = {}, [], [], {}
@@ -454,7 +456,7 @@ class Core:
 
     def _derive(self, now: int) -> None:
         derive(self.house, now, self.supervisor.parked)
-        self.memory.refresh()
+        self.memory.refresh(now)
 
     def _notice(self, turn: Turn) -> None:
         """Bring the lists in line with what the turn touched, and tell those who watch them."""

@@ -106,6 +106,7 @@ class Memory:
         self._answers: dict[Question, Any] = {}  # for the inputs of the step to come
         self._files_handled: dict[str, None] = {}  # files that may have nothing left to do here
         self._keys: dict[tuple[str, str], KeyRecord] = {}  # not committed yet
+        self.committed_at = 0  # the tick of the last step that is
         self._deliveries: dict[int, DeliveryRecord] = {}  # the same
 
     # ------------------------------------------------------------ questions
@@ -126,8 +127,6 @@ class Memory:
                     self.keep(answer)
                 case ContactById() | ContactByAddress() if answer is not None:
                     self._keep_contact(answer)
-                case ContactById():
-                    self._orphans.pop(question.id, None)
                 case ContactById():
                     self._orphans.pop(question.id, None)
                 case FileById() if answer is not None:
@@ -365,12 +364,12 @@ class Memory:
                 (actor.conversations if own else actor.memberships)[name] = None
         self.idle(record.id)  # it may be here for one question
 
-    def refresh(self) -> None:
-        """Records have been put back: which conversations are closed is found out anew."""
+    def refresh(self, now: int) -> None:
+        """Records have been put back: which conversations are closed is found out anew, and perhaps told again."""
         house = self._house
         closed = {name for name, actor in house.conversations.items() if self._may_leave(actor.record)}
-        kept = {name: since for name, since in self._closed.items() if name in closed}
-        self._closed = {**kept, **dict.fromkeys(sorted(closed - kept.keys()), house.wheel.now)}
+        kept = [name for name in self._closed if name in closed]
+        self._closed = dict.fromkeys([*kept, *sorted(closed - {*kept})], now)
 
     def touched(self, actor: ConversationActor) -> None:
         """A conversation has changed: closed ones may one day be let go."""
@@ -418,8 +417,8 @@ class Memory:
         return True
 
     def _is_news(self, conversation: str) -> bool:
-        """Whether somebody who watches a list may still have to be told of it."""
-        return bool(len(self._house.watches)) and self._house.wheel.now - self._closed[conversation] <= COALESCE_MS
+        """Whether somebody who watches a list may still have to be told of it, or again if a step is taken back."""
+        return bool(len(self._house.watches)) and self.committed_at - self._closed[conversation] <= COALESCE_MS
 
     def _let_go(self, actor: ConversationActor) -> None:
         house, record = self._house, actor.record
@@ -427,10 +426,6 @@ class Memory:
         del house.conversations[record.id]
         house.views.forget(record.id)
         house.relate(record, None)
-        for name in record.outside:
-            others = [other for other in self._orphans.pop(name, ()) if other != record.id]
-            if others:
-                self._orphans[name] = others
         for name in record.outside:
             others = [other for other in self._orphans.pop(name, ()) if other != record.id]
             if others:

@@ -18,14 +18,14 @@ from msgspec import Raw, Struct
 
 from actors.conversation import ConversationActor
 from actors.core import Core
-from actors.effects import Asked, Configured, Ended, Input, Mail, Opened, Output, Post, Reply, Tell, Welcome
+from actors.effects import Asked, Configured, Dismiss, Ended, Input, Mail, Opened, Output, Post, Reply, Tell, Welcome
 from actors.service import ServiceActor
 from actors.system import Turn
 from actors.watch import FOLLOWED
 from protocol import notices
 from protocol.errors import RequestError
 from protocol.ids import Principal
-from protocol.objects import Conversation, Entry
+from protocol.objects import By, ContactBrief, Conversation, Entry
 from protocol.records import ContactRecord, ConversationRecord, DeliveryRecord, EntryRecord
 from protocol.requests import METHODS, ConversationList, ConversationWatch, Filters
 from protocol.settings import ServiceSettings, WorkspaceSettings
@@ -36,9 +36,11 @@ from tests.world import World
 OUTSIDE = {
     "message", "reaction", "created", "joined", "left", "invited", "closed", "reopened", "meeting", "conference",
 }  # fmt: skip
+#: behaviour §7: of these people outside hear in a read-only conversation only as far as it is about them
+COMINGS_AND_GOINGS = {"joined", "left", "invited"}
 #: fields of a summary that are about the house's own work: as if there were none, for whoever is outside
 INSIDE_FIELDS = (
-    "needs", "lateness", "waiting_since", "assignee", "crew", "managers_added", "moved_to", "link", "skills",
+    "needs", "lateness", "waiting_since", "assignee", "crew", "managers_added", "moved_to", "skills",
     "snoozed_until", "snoozed_by", "priority", "tags",
 )  # fmt: skip
 INSIDE_ENTRY_FIELDS = ("agent", "service", "origin", "anyway", "comment", "until", "step")
@@ -74,7 +76,7 @@ class View(Struct):
         if who.role == "backend":
             return True
         if who.role == "contact":
-            return who.sub in (record.contact, *record.members) and record.state != "moved"
+            return who.sub in people(record) and record.state != "moved"
         if who.role != "agent":
             return False
         role = self.role(who.sub, record.service)
@@ -87,6 +89,11 @@ class View(Struct):
         """Whether two agents share a service."""
         both = ({member.agent for member in settings.members} for settings in self.services.values())
         return one == other or any({one, other} <= members for members in both)
+
+
+def people(record: ConversationRecord) -> tuple[str | None, ...]:
+    """behaviour §7: who outside is in a conversation."""
+    return (record.contact, *record.members)
 
 
 def own_from(entries: Iterable[Entry], owners: Owners) -> None:
@@ -118,6 +125,19 @@ class Oracle:
                 self.contacts[record.id] = record
         self.entries.extend(output.batch.entries)
         own_from((record.entry for record in output.batch.entries), self.owners)
+
+    def today(self, who: Principal) -> Principal:
+        """By the name that a contact goes by now."""
+        sub = who.sub
+        while who.role == "contact" and sub in self.contacts and self.contacts[sub].merged_into is not None:
+            sub = str(self.contacts[sub].merged_into)
+        return msgspec.structs.replace(who, sub=sub)
+
+    def renamed(self, params: Filters) -> Filters:
+        """A filter by contact means whoever that is now."""
+        if params.contact is None:
+            return params
+        return msgspec.structs.replace(params, contact=self.today(Principal("contact", params.contact)).sub)
 
     def statuses(self, record: ConversationRecord, services: Services) -> set[str]:
         """behaviour §5, the table."""
@@ -168,9 +188,9 @@ class Oracle:
             and (params.view != "joined" or (inside and who.sub in record.crew))
             and params.service in (None, record.service)
             and (not params.channels or record.channel in params.channels)
-            and params.contact in (None, record.contact)
+            and (params.contact is None or params.contact in people(record))
             and (params.tag is None or (inside and params.tag in tags))
-            and (params.search is None or params.search.casefold() in ((contact and contact.name) or "").casefold())
+            and (params.search is None or params.search.casefold() in _searched(record, contact).casefold())
         )
 
     def ordered(self, records: list[ConversationRecord], sort: str, who: Principal) -> list[str]:
@@ -181,6 +201,11 @@ class Oracle:
         else:
             records = sorted(records, key=lambda r: (r.created_at, r.id), reverse=sort == "newest")
         return [record.id for record in records]
+
+
+def _searched(record: ConversationRecord, contact: ContactRecord | None) -> str:
+    """What a search looks in: the contact's name, or that of a created conversation."""
+    return (record.name if record.service is None else None if contact is None else contact.name) or ""
 
 
 def _wanted(params: Filters) -> set[str]:
@@ -221,7 +246,9 @@ class Judge:
             elif isinstance(effect, Tell):
                 moment.tell(effect)
             else:
-                assert isinstance(effect, Welcome | Post | Mail | DeliveryRecord), effect  # mails: tests.storm_mail
+                assert isinstance(effect, Welcome | Dismiss | Post | Mail | DeliveryRecord), (
+                    effect
+                )  # mails: tests.storm_mail
 
     def watch_of(self, session: int, name: str) -> tuple[Principal, ConversationWatch]:
         """A watch that was asked for."""
@@ -263,8 +290,12 @@ class _Moment:
         for who in self.principals(to):
             if who.role == "contact":
                 record = self.record(entry.conversation)
-                assert who.sub in (record.contact, *record.members), f"{who.sub} hears of another's {entry}"
+                before = self._before_records.get(record.id, record)
+                assert who.sub in (*people(record), *people(before)), f"{who.sub} hears of another's {entry}"
                 assert_outside(entry)
+                if record.read_only and entry.type in COMINGS_AND_GOINGS:
+                    about = entry.who or entry.by
+                    assert about == By("contact", who.sub), f"{who.sub} hears who is in a read-only one: {entry}"
             elif who.role == "agent":
                 told = self.sees(who, entry.conversation) or who.sub in named or entry.type == "escalated"
                 assert told, f"{who.sub} hears of {entry}, but may not see it"
@@ -275,6 +306,8 @@ class _Moment:
         match item.notice:
             case notices.ConversationEntry(entry):
                 self.audience(item.to, entry)
+                if entry.anonymous and any(str(address).startswith("contact:") for address in item.to):
+                    assert entry.by is None, f"{item.to} hear who reacted: {entry}"
             case notices.ConversationAssigned(conversation):
                 assert item.to == (f"agent:{conversation.assignee}",), f"{item.to} hear of {conversation}"
             case notices.ConversationChanged():
@@ -425,11 +458,20 @@ class JudgedWorld(World):
                     self._reply(item, asked)
                 case Tell():
                     self.folds.hear(item)
+                case Dismiss(address):
+                    self._dismissed(address)
         return output
+
+    def _dismissed(self, address: str) -> None:
+        """Contacts were merged: whoever hears this address is the other one until the client comes back."""
+        for session, who in list(self.oracle.online.items()):
+            if who.address == address:
+                self.oracle.online[session] = self.oracle.today(who)
+                assert self.core.house.sessions[session].sub == self.oracle.online[session].sub
 
     def _note_session(self, item: Input) -> None:
         if isinstance(item, Opened) and item.session in self.core.house.sessions:
-            self.oracle.online[item.session] = item.principal
+            self.oracle.online[item.session] = self.oracle.today(item.principal)
         elif isinstance(item, Ended):
             self.oracle.online.pop(item.session, None)
             self.folds.end(item.session)
@@ -439,8 +481,9 @@ class JudgedWorld(World):
         if item.missed is None:
             return
         address, since = item.missed.address, item.missed.since
+        had = {address, *item.missed.before}
         got = [entry.seq for entry in self.store.read([item.missed])[0]]
-        told = [r.entry for r in self.oracle.entries if since < r.entry.seq <= item.seq and address in r.audience]
+        told = [r.entry for r in self.oracle.entries if since < r.entry.seq <= item.seq and had & {*r.audience}]
         assert got == [entry.seq for entry in told], f"{address} missed {told}, and gets {got}"
         if address.startswith("contact:"):
             for entry in told:
@@ -450,7 +493,7 @@ class JudgedWorld(World):
         who = self.oracle.online[item.session]
         if item.error is None and not isinstance(item.result, Raw):
             if item.method == "conversation.watch":
-                params = asked.call.params
+                params = self.oracle.renamed(asked.call.params)
                 self.judge.watches[item.session, item.result.watch] = (who, params)
                 self.folds.watch(item.session, item.result.watch, who, params)
             elif item.method == "agent.watch":
@@ -468,8 +511,7 @@ class JudgedWorld(World):
             for found in shown:
                 if isinstance(found, Conversation):
                     assert_outside_summary(found)
-                    mine = self.oracle.records[found.id]
-                    assert who.sub in (mine.contact, *mine.members), f"{who.sub} is shown {found}"
+                    self._outsiders_view(found, who)
             if isinstance(getattr(result, "entry", None), Entry):
                 assert_outside(result.entry)
         for agent in getattr(result, "agents", ()):
@@ -481,13 +523,24 @@ class JudgedWorld(World):
             entries, _ = self.store.read([item.question])[0]
             self._page(entries, asked.call.params, who)
 
+    def _outsiders_view(self, found: Conversation, who: Principal) -> None:
+        """behaviour §7: the link is for the creator; of another contact there is a name at most."""
+        record = self.oracle.records[found.id]
+        assert who.sub in people(record), f"{who.sub} is shown {found}"
+        assert found.link is None or record.created_by == who.address, f"{who.sub} is shown the link of {found}"
+        if found.contact is not None and found.contact.id != who.sub:
+            assert not record.read_only, f"{who.sub} is shown who is in {found}"
+            assert found.contact == ContactBrief(found.contact.id, found.contact.name), f"{who.sub} is shown {found}"
+
     def _page(self, entries: Iterable[Entry], params: Any, who: Principal) -> None:
         """The newest entries that the reader may see."""
         if who.role == "contact":
             for entry in entries:
                 assert_outside(entry)
+        read_only = self.oracle.records[params.conversation].read_only
+        types = OUTSIDE - COMINGS_AND_GOINGS if read_only else OUTSIDE
         mine = [r.entry.seq for r in self.oracle.entries if r.entry.conversation == params.conversation
-                and (who.role != "contact" or r.entry.type in OUTSIDE)]  # fmt: skip
+                and (who.role != "contact" or r.entry.type in types)]  # fmt: skip
         older = [seq for seq in mine if params.before is None or seq < params.before]
         assert [entry.seq for entry in entries] == older[-params.limit :], f"{who.sub} is shown {entries}"
 
@@ -619,6 +672,7 @@ class WaryStorm(Storm):
         doings: list[tuple[float, Callable[[], None]]] = [
             (6, self._contact_looks),
             (6, self._agent_looks),
+            (5, self._member_looks),
             (5, self._watch),
             (4, self._answer),
             (3, self._resume),
@@ -671,6 +725,22 @@ class WaryStorm(Storm):
                     self.world.end(who)
                 else:
                     self.world.open(who)
+
+    def _member_looks(self) -> None:
+        """Somebody outside looks at what it is in, or reacts to it; it may just have become read-only."""
+        rng, oracle = self.rng, self.world.oracle
+        records = [record for record in oracle.records.values() if record.state == "open" and record.outside]
+        if not records:
+            return
+        record = rng.choice([one for one in records if one.members] or records)
+        if rng.random() < 0.3:
+            self._say("backend", "conversation.update", conversation=record.id, read_only=rng.random() < 0.7)
+        who = f"contact:{rng.choice(record.outside)}"
+        seen = [r.entry.seq for r in oracle.entries if r.entry.conversation == record.id and r.entry.type in OUTSIDE]
+        if rng.random() < 0.5:
+            self._say(who, "conversation.get", conversation=record.id, limit=rng.randint(1, 9))
+        else:
+            self._say(who, "message.react", conversation=record.id, to=rng.choice(seen), emoji="👍")
 
     def _agent_looks(self) -> None:
         rng, who, conversation = self.rng, self._anybody(), self._conversation()
@@ -778,7 +848,7 @@ class WaryStorm(Storm):
             self.world.open(who)
         principal = self.world.oracle.online[self.world.sessions[who]]
         self.world.wait(0)
-        params = msgspec.convert({**filters, "sort": sort}, ConversationList)
+        params = self.world.oracle.renamed(msgspec.convert({**filters, "sort": sort}, ConversationList))
         records, counts = self.world.oracle.listed(self.world.view, principal, params)
         expected, found, cursor = self.world.oracle.ordered(records, sort, principal), [], None
         for _ in range(len(expected) + 2):

@@ -220,6 +220,20 @@ def test_what_is_closed_is_told_to_be_gone_before_it_leaves_memory() -> None:
     assert world.core.memory.statistics()["closed_in_memory"] == 0
 
 
+def test_what_is_closed_stays_until_the_step_that_tells_it_is_in_the_store() -> None:
+    """Found by storm 1001: the step that told it was refused, and by then the conversation had left memory."""
+    world = small_world(service("support", "ana"), online="ana")
+    world.core.memory._closed_max = 0
+    found = world.start("nia", service="support").id
+    world.say("ana", "conversation.watch", tag="support")
+    world.wait(200)
+    world.say("ana", "conversation.close", conversation=found)
+    world.now += 60_000
+    take_back(world)
+    world.wait(200)
+    assert [(n.conversation.id, n.gone) for n in told(world, "ana", ConversationChanged)] == [(found, True)]
+
+
 def test_whoever_has_a_closed_conversation_open_may_go_although_it_is_no_longer_in_memory() -> None:
     world = small_world(service("support", "ana"), online="ana")
     world.core.memory._closed_max = 0

@@ -70,12 +70,13 @@ def alone(store: str, count: int) -> dict[str, float]:
 async def measure(bouts: dict[str, Bout], quick: bool) -> tuple[dict[str, list[float]], list[Run]]:
     """Floods in turns, then the open loop of the first."""
     large, small = (4_000, 500) if quick else (40_000, 6_000)
-    counts = {name: large if bout.contestant.frame > 1 else small for name, bout in bouts.items()}
+    whose = {name: bout.contestant for name, bout in bouts.items()}  # a slow one floods less, for as long a time
+    counts = {name: large if its.frame > 1 else small // (4 if its.senders == 1 else 1) for name, its in whose.items()}
     rates = await floods_in_turns(bouts, counts, 1 if quick else 3)
     first = next(iter(bouts.values()))
     full = statistics.median(rates[first.contestant.name])
-    shares = (0.5,) if quick else SHARES
-    return rates, [await first.run(full * share, 2.0 if quick else 6.0) for share in shares]
+    parts = (0.5,) if quick else SHARES
+    return rates, [await first.run(full * share, 2.0 if quick else 6.0) for share in parts]
 
 
 def main() -> None:

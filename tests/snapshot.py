@@ -11,9 +11,10 @@ from tests.invariants import LIVE
 from tests.storm_reading import counts, next_digests
 
 
-def snapshot(core: Core, *, live: bool = True) -> dict[str, Any]:
-    """A house as plain data; without ``live`` only what a restart keeps."""
+def snapshot(core: Core, *, live: bool = True, now: int | None = None) -> dict[str, Any]:
+    """A house as plain data ``now`` (None = where its wheel is); without ``live`` only what a restart keeps."""
     house = core.house
+    now = house.wheel.now if now is None else now
     conversations = {
         name: msgspec.structs.asdict(actor.record)
         for name, actor in sorted(house.conversations.items())
@@ -34,7 +35,7 @@ def snapshot(core: Core, *, live: bool = True) -> dict[str, Any]:
         "meetings": {
             actor.record.id: msgspec.structs.asdict(actor.record)
             for actor in sorted(house.meetings, key=lambda actor: str(actor.record.id))
-            if actor.until > house.wheel.now  # those that are over leave when they are committed
+            if actor.until > now  # those that are over leave when they are committed
         },
         "digests": next_digests(core),
         "seq": house.seq,

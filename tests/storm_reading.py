@@ -97,7 +97,8 @@ def wrong(mark: ReadMark, messages: list[Entry], ends: list[int]) -> str | None:
     ended = any(not after or end < after[0].seq for end in ends if not before or end > before[-1].seq)
     if not mark.seq and not took_over and not ended:
         return "it begins neither at the beginning nor at an answer nor at an end"
-    if any(entry.by is not None and f"{entry.by.kind}:{entry.by.id}" == mark.who for entry in after):
+    own = any(entry.by is not None and f"{entry.by.kind}:{entry.by.id}" == mark.who for entry in after)
+    if own and mark.seq:  # a member who comes again has all of it before it
         return "its own message is unread"
     if (mark.since is None) != (not after):
         return "since when does not agree with how many"

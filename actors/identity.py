@@ -65,7 +65,11 @@ def names(house: House, principal: Principal) -> tuple[Principal, tuple[str, ...
     while (actor := house.contacts.get(contact)) is not None and actor.record.merged_into is not None:
         before.append(f"contact:{contact}")
         contact = actor.record.merged_into
-    return (structs.replace(principal, sub=contact) if before else principal), tuple(before)
+    return (_renamed(principal, contact) if before else principal), tuple(before)
+
+
+def _renamed(principal: Principal, contact: str) -> Principal:
+    return structs.replace(principal, sub=contact, token=principal.token or principal.sub)
 
 
 def filters(house: House, params: Named) -> Named:
@@ -246,7 +250,7 @@ def _move_sessions(house: House, gone: ContactActor, stays: ContactActor, turn: 
     if not sessions:
         return
     before = {session: house.sessions[session] for session in sessions}
-    house.sessions.update({s: structs.replace(who, sub=stays.record.id) for s, who in before.items()})
+    house.sessions.update({session: _renamed(who, stays.record.id) for session, who in before.items()})
     gone.sessions.clear()
     stays.sessions.update(sessions)
     turn.undo.append(lambda: _move_back(house, gone, stays, before))

@@ -39,7 +39,7 @@ def names_of(call: Call, principal: Principal) -> list[KeyName]:
     if isinstance(params, ConnectorReceive):
         names.append(KeyName(f"channel:{params.channel}", params.external_id, call.method, None))
     if params.key is not None:
-        names.append(KeyName(principal.address, params.key, _digest(call), KEY_MS))
+        names.append(KeyName(principal.owner, params.key, _digest(call), KEY_MS))
     return names
 
 

@@ -151,7 +151,7 @@ class Memory:
 
     def _by_request(self, params: Any, principal: Principal) -> Iterator[Question]:
         if getattr(params, "key", None) is not None:
-            yield from self._key(principal.address, params.key)
+            yield from self._key(principal.owner, params.key)
         yield from self._files(getattr(params, "attachments", ()))
         if isinstance(params, ConversationUpdate) and params.picture:
             yield from self._files((params.picture,))

@@ -20,13 +20,22 @@ Seq = Annotated[int, Meta(ge=0, le=2**53, description="a sequence number of the 
 
 
 class Principal(Struct, frozen=True):
-    """Somebody whose token was checked. ``channels`` is for connectors, ``name`` and ``email`` for contacts."""
+    """Somebody whose token was checked. ``channels`` is for connectors, ``name``, ``email`` and ``token`` for contacts.
+
+    ``token`` is the name in the token, if the contact goes by another one now: it was merged.
+    """
 
     role: Role
     sub: str
     channels: tuple[str, ...] = ()
     name: str | None = None
     email: str | None = None
+    token: str | None = None
+
+    @property
+    def owner(self) -> str:
+        """Whose idempotency keys are whose: a client that repeats a request has its token and knows of no merging."""
+        return f"{self.role}:{self.token or self.sub}"
 
     @property
     def address(self) -> str:

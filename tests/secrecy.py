@@ -131,7 +131,7 @@ class Oracle:
         sub = who.sub
         while who.role == "contact" and sub in self.contacts and self.contacts[sub].merged_into is not None:
             sub = str(self.contacts[sub].merged_into)
-        return msgspec.structs.replace(who, sub=sub)
+        return who if sub == who.sub else msgspec.structs.replace(who, sub=sub, token=who.token or who.sub)
 
     def renamed(self, params: Filters) -> Filters:
         """A filter by contact means whoever that is now."""

@@ -293,6 +293,21 @@ def test_live_sessions_of_the_one_who_is_gone_are_sent_away_and_mean_the_other_u
     assert not world.core.house.contacts[other].sessions
 
 
+def test_a_request_that_is_repeated_after_a_merge_is_still_done_once(world: World) -> None:
+    """Found by storm 58: the key was looked for under the new name."""
+    web, _, other = two(world)
+    hello = {"conversation": web, "text": "Hello", "key": "k1"}
+    world.say("contact:nia", "message.send", **hello)
+    world.say("ana", "contact.merge", contact="nia", into=other)
+    before = world.core.house.seq
+    for again in (False, True):
+        if again:
+            world.end("contact:nia")
+            world.boot()
+        assert world.ask("contact:nia", "message.send", **hello).error is None
+        assert world.core.house.seq == before
+
+
 def test_a_merge_that_the_store_refused_has_not_happened(world: World) -> None:
     web, sms, other = two(world)
     session = world.sessions["contact:nia"]

@@ -9,6 +9,7 @@ import pytest
 from actors.effects import Mail, Mailed, Output, Post
 from actors.errand import ATTEMPTS_MAX, BACKOFF_S
 from protocol.notices import ConnectorDeliver
+from protocol.objects import By
 from protocol.outbox import OutboxItem
 from protocol.records import DeliveryOf
 from tests.world import START, World, service
@@ -128,21 +129,33 @@ def told(world: World) -> list[int]:
     return [notice.entry.seq for notice in notices if isinstance(notice, ConnectorDeliver)]
 
 
-def test_a_failed_message_goes_out_again_before_what_waits_for_its_address() -> None:
+def test_a_failed_message_goes_out_again_and_the_house_sees_who_sent_it() -> None:
     world, found = world_of()
-    first, second, third = send(world, found, "1", "2", "3")
+    first, second = send(world, found, "1", "2")
     report(world, first)
+    report(world, second, "sent")
     assert told(world) == [first, second]
     retry(world, "message", first)
-    assert told(world) == [first, second]
-    report(world, second, "sent")
     assert told(world) == [first, second, first]
     report(world, first, "sent")
-    assert told(world) == [first, second, first, third]
     assert listed(world, "message") == []
-    assert [(entry.to, entry.status) for entry in world.timeline(found) if entry.type == "delivery"] == [
-        (first, "failed"), (second, "sent"), (first, "sent"),
+    fates = [entry for entry in world.timeline(found) if entry.type == "delivery"]
+    assert [(entry.to, entry.status) for entry in fates] == [
+        (first, "failed"), (second, "sent"), (first, "pending"), (first, "sent"),
     ]  # fmt: skip
+    assert fates[2].by == By("backend", "backend")
+    assert world.heard("agent:ana", "delivery") == fates
+
+
+def test_what_had_failed_goes_before_what_still_waits() -> None:
+    world, found = world_of()
+    (first,) = send(world, found, "1")
+    report(world, first)
+    world.end("connector:sms")
+    (second,) = send(world, found, "2")
+    retry(world, "message", first)
+    world.open("connector:sms")
+    assert told(world) == [first, first, second]
 
 
 @pytest.mark.parametrize("restarted", [False, True])

@@ -25,6 +25,7 @@ from msgspec import Struct, field
 from bench import report
 from bench.crowd import Agent, Contact, Tally
 from bench.house import STORES, House, a_store, config, raise_limit
+from bench.websocket import Session
 from loadtest.arrivals import HOURS, of_a_day, share_at
 
 SERVICES, SLOTS = 10, 5
@@ -54,12 +55,14 @@ class Day(Struct):
     chance: Random = field(default_factory=lambda: Random(1))
     moments: list[Moment] = field(default_factory=list)
     heard: list[float] = field(default_factory=list)  # ms, start → agent, of the second at hand
+    over: bool = False
     late_ms: float = 0.0  # the client itself, at worst
 
-    def later(self, act: Callable[[float], None]) -> None:
-        """After a pause to think, with the moment at which that was to be."""
-        loop, pause_s = asyncio.get_running_loop(), self.chance.expovariate(1 / self.think_s)
-        loop.call_later(pause_s, act, clock() + pause_s)
+    def later(self, one: Session, act: Callable[[float], None]) -> None:
+        """After a pause to think, with the moment at which that was to be; not if its session has ended."""
+        pause_s = self.chance.expovariate(1 / self.think_s)
+        due = clock() + pause_s
+        asyncio.get_running_loop().call_later(pause_s, lambda: None if one.ending or self.over else act(due))
 
 
 class PeakAgent(Agent):
@@ -74,7 +77,7 @@ class PeakAgent(Agent):
             if name in tally.assigned:
                 tally.twice.append(name)
             tally.assigned[name] = clock()
-            self.day.later(lambda due: self._answer(name, due))
+            self.day.later(self, lambda due: self._answer(name, due))
         elif method == "conversation.entry":
             entry = params["entry"]
             if entry["type"] == "closed":
@@ -83,7 +86,7 @@ class PeakAgent(Agent):
                 tally.echoed.add(entry["seq"])
             elif entry["type"] == "message":
                 tally.heard.add(entry["seq"])
-                self.day.later(lambda due: self._close(entry["conversation"]))
+                self.day.later(self, lambda due: self._close(entry["conversation"]))
 
     def _answer(self, name: str, due: float) -> None:
         def noted(result: dict[str, Any]) -> None:
@@ -115,7 +118,7 @@ class PeakContact(Contact):
         entry, name = params["entry"], params["entry"]["conversation"]
         if entry["type"] == "message" and entry["by"]["kind"] == "agent":
             self.tally.delivered[entry["seq"]] = clock()
-            self.day.later(lambda due: self._write(name))
+            self.day.later(self, lambda due: self._write(name))
         elif entry["type"] == "closed":
             self.tally.contacts_closed.add(name)
             self.free.append(self)
@@ -209,6 +212,7 @@ async def play(house: House, given: argparse.Namespace) -> tuple[Day, float, lis
     problems += [f"{len(ended)} sessions were ended: {ended[0]}"] if ended else []
     if len(day.tally.closed) < day.tally.begun:
         problems.append(f"{day.tally.begun - len(day.tally.closed):,} conversations were not closed")
+    day.over = True
     for one in people:
         one.close()
     return day, connected_s, problems

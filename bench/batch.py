@@ -123,7 +123,7 @@ def draw(made: report.Report, runs: list[Run], *, keep: bool) -> None:
             axes.plot([r.rate for r in kept], [r.ms(percentile) for r in kept], "o-", label=f"p{percentile:g}")
         axes.set_yscale("log")
         axes.set_xlabel("durable requests a second, 64 a frame (only rates that were kept)")
-        axes.set_ylabel("ms from the scheduled moment to the acknowledgement")
+        axes.set_ylabel("ms, scheduled → acknowledged")
         axes.legend()
 
 

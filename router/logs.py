@@ -22,7 +22,7 @@ from router.config import LogSettings
 
 REMOVED = "[removed]"
 #: keys whose values are never written, at any depth
-SECRET_KEYS = frozenset({"token", "authorization", "secret", "password", "text", "comment", "params"})
+SECRET_KEYS = frozenset({"token", "authorization", "secret", "password", "text", "comment", "params", "link"})
 DEPTH_MAX = 6
 _JWT = re.compile(r"eyJ[\w-]{4,}\.[\w-]+\.[\w-]*")
 _BEARER = re.compile(r"(?i)\b(bearer\s+)[^\s\"']+")

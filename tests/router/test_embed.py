@@ -9,6 +9,7 @@ from typing import Any
 
 import apsw
 import pytest
+import structlog
 import trio
 from trio.testing import wait_all_tasks_blocked
 
@@ -282,3 +283,41 @@ async def test_what_the_program_raises_comes_out() -> None:
         async with open_router(CONFIG) as house:
             await house.connect(role="agent", sub="ana")
             raise ValueError("the program's own")
+
+
+# ---------------------------------------------------------------- links
+
+
+async def test_links_are_made_of_chance_admit_and_stand_in_no_log() -> None:
+    with structlog.testing.capture_logs() as log:
+        async with open_router(CONFIG) as house, await house.connect(role="agent", sub="ana") as ana:
+            made = [(await ana.call("conversation.create", name="x", by_link=True))["conversation"] for _ in range(2)]
+            links = [found["link"] for found in made]
+            async with await house.connect(role="contact", sub="nia") as nia:
+                joined = await nia.call("conversation.join_link", link=links[0])
+                assert joined["conversation"]["id"] == made[0]["id"]
+                await ana.call("conversation.update", conversation=made[1]["id"], by_link=False)
+                with pytest.raises(RequestError, match="no such link"):
+                    await nia.call("conversation.join_link", link=links[1])
+    assert len({*links}) == 2
+    assert all(len(link) >= 32 for link in links)
+    assert not any(link in repr(line) for link in links for line in log)
+
+
+async def test_whose_contact_is_merged_is_sent_away_and_comes_back_as_the_other() -> None:
+    async with open_router(CONFIG) as house, await house.connect(role="backend", sub="b") as backend:
+        old = await house.connect(role="contact", sub="old")
+        found = await old.call("conversation.start", service="support", text="Hello")
+        await backend.call("conversation.start", service="support", channel="scheduler", contact="new")
+        await backend.call("contact.merge", contact="old", into="new")
+        with pytest.raises(SessionEndedError) as ended:
+            await old.call("conversation.list")
+        assert ended.value.code == 1001
+        async with await house.connect(role="contact", sub="old") as again:
+            assert again.opened["sub"] == "new"
+            listed = await again.call("conversation.list")
+            assert found["conversation"]["id"] in [item["id"] for item in listed["items"]]
+            await backend.call("message.send", conversation=found["conversation"]["id"], text="Hello again")
+            while (notice := await anext(again)).method != "conversation.entry":
+                pass
+            assert notice.params["entry"]["text"] == "Hello again"

@@ -178,8 +178,9 @@ def measured(count: int, runs: int) -> dict[str, list[dict[str, Figures]]]:
 def main() -> None:
     parser = report.parser(__doc__)
     parser.add_argument("--timers", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=3, help="of each contestant (default: 3; the least counts)")
     given = parser.parse_args()
-    count, runs = (100_000, 1) if given.quick else (given.timers, 3)
+    count, runs = (100_000, 1) if given.quick else (given.timers, given.runs)
     source = "pure Python" if str(actors.wheel.__file__).endswith(".py") else "compiled"
     gc.disable()
     found = measured(count, runs)

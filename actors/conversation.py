@@ -31,6 +31,7 @@ from actors.messages import (
     Remove,
     Said,
     Seen,
+    SentAgain,
     SwitchOff,
     Taken,
 )
@@ -88,7 +89,9 @@ class ConversationActor(LivingActor):
                 fields = {"meeting": message.meeting, "reason": message.reason}
                 self._note(turn, "meeting", message.by, told=told, **fields)
             case Fate():
-                self._fate(message.delivery, message.entry, turn)
+                self._fate(message.delivery, turn)
+            case SentAgain():
+                self._sent_again(message, turn)
             case Invite():
                 self._invite(message, turn)
             case Remove():
@@ -196,12 +199,13 @@ class ConversationActor(LivingActor):
         if record.channel is not None and record.address is not None:
             turn.send(self._house.channel(record.channel), Deliver(entry, record.address, waited_since))
 
-    def _fate(self, delivery: DeliveryRecord, entry: Entry | None, turn: Turn) -> None:
+    def _sent_again(self, message: SentAgain, turn: Turn) -> None:
+        if answers.sent_again(self.record, message.delivery, message.entry):
+            self._stop_clock()
+        self._note(turn, "delivery", message.by, to=message.delivery.seq, status="pending")
+
+    def _fate(self, delivery: DeliveryRecord, turn: Turn) -> None:
         """What became of a message out is for the house to see; one that failed was no answer. [behaviour §5]"""
-        if entry is not None:
-            if answers.sent_again(self.record, delivery, entry):
-                self._stop_clock()
-            return
         self._note(turn, "delivery", SYSTEM, to=delivery.seq, status=delivery.status, error=delivery.error)
         if delivery.status == "failed":
             answers.failed(self.record, delivery, self.rules, turn.now)

@@ -147,10 +147,17 @@ class Reconfigured(Struct, frozen=True):
 
 
 class Fate(Struct, frozen=True):
-    """What became of a message of yours, or that it is on its way again: then with its ``entry``."""
+    """What became of a message of yours, as somebody says."""
 
     delivery: DeliveryRecord
-    entry: Entry | None = None
+
+
+class SentAgain(Struct, frozen=True):
+    """A message of yours that had failed is on its way again."""
+
+    delivery: DeliveryRecord
+    entry: Entry
+    by: By
 
 
 class Seen(Struct, frozen=True):

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import structs
 
 from actors import errand
-from actors.messages import Delivered, Fate, Resend, Seen
+from actors.messages import Delivered, Resend, Seen, SentAgain
 from actors.system import Turn
+from actors.timeline import by_whom
 from protocol.errors import bad_params, refused
 from protocol.ids import Principal
+from protocol.objects import By
 from protocol.outbox import OutboxItem, OutboxItems, OutboxKind, OutboxList, OutboxRetry
 from protocol.records import (
     DeliveryRecord,
@@ -85,12 +87,12 @@ def pending_delivery(house: House, seq: int) -> DeliveryRecord | None:
 # ---------------------------------------------------------------- once more
 
 
-def retry(core: Core, params: OutboxRetry, turn: Turn) -> None:
+def retry(core: Core, params: OutboxRetry, principal: Principal, turn: Turn) -> None:
     """Send a failed one again. Raises RequestError: not_found; wrong_state with the state it is in."""
     house = core.house
     match params.kind:
         case "message":
-            _retry_message(core, number(params.id), turn)
+            _retry_message(core, number(params.id), by_whom(principal), turn)
         case "mail":
             _retry_errand(house, params.kind, core.memory.answer(MailById(params.id)), params.id in house.mails, turn)
         case "webhook":
@@ -98,13 +100,13 @@ def retry(core: Core, params: OutboxRetry, turn: Turn) -> None:
             _retry_errand(house, params.kind, core.memory.answer(WebhookById(seq)), seq in house.webhooks, turn)
 
 
-def _retry_message(core: Core, seq: int, turn: Turn) -> None:
+def _retry_message(core: Core, seq: int, by: By, turn: Turn) -> None:
     known = pending_delivery(core.house, seq) or core.memory.delivery(seq)
     _check("message", None if known is None else known.status)
     assert known is not None
     entries, _ = core.memory.answer(entry_of(known))
     turn.send(core.house.channel(known.channel), Resend(known, entries[-1]))
-    turn.send(core.house.conversations[known.conversation], Fate(known, entries[-1]))
+    turn.send(core.house.conversations[known.conversation], SentAgain(known, entries[-1], by))
 
 
 def _retry_errand(

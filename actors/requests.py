@@ -118,7 +118,7 @@ def begin(core: Core, call: Call, principal: Principal, turn: Turn) -> None:
         case ConnectorDelivered():
             outbox.delivered(core, params, principal, turn)
         case OutboxRetry():
-            outbox.retry(core, params, turn)
+            outbox.retry(core, params, principal, turn)
         case ConversationStart():
             _start(core, params, principal, turn)
         case SetAvailability():

@@ -22,6 +22,7 @@ from protocol.errors import INTERNAL
 from protocol.records import ClosedIn
 from tests.invariants import BY_HAND, broken, check_equal, forget_what_left, miscounted, overfull
 from tests.snapshot import snapshot
+from tests.storm_deliveries import Deliveries
 from tests.storm_mail import Mails
 from tests.storm_meetings import Meetings, working
 from tests.storm_members import Members
@@ -94,7 +95,6 @@ class Storm:
         self.faults = faults
         self.keyed: list[tuple[str, str, dict[str, Any], bytes]] = []  # requests that succeeded with a key
         self.keyed_at: list[int] = []
-        self.reported: list[int] = []  # messages out of which a connector has said something
         self.refusals = 0
         self.successes = 0
         from storage.urls import open_store
@@ -103,6 +103,7 @@ class Storm:
         self.meetings = Meetings(self)
         self.mails = Mails(self)
         self.members = Members(self)
+        self.deliveries = Deliveries(self)
         self.reading = Reading(self)
         self.world.closed_max = self.world.core.memory._closed_max = (2, CLOSED_IN_MEMORY)[seed % 2]
 
@@ -130,7 +131,7 @@ class Storm:
             (5, self._operator),
             (14, self._wait),
             (4, self._repeat),
-            (5, self._acknowledge),
+            (5, self.deliveries.act),
             (4, self._look),
             (6, lambda: self.meetings.act(AGENTS)),
             (8, lambda: self.members.act(AGENTS)),
@@ -253,20 +254,6 @@ class Storm:
     def _wait(self) -> None:
         self.world.wait(self.rng.choice([1, 50, 1_000, 30_000, 60_000, 181_000, 600_000, 3_600_000]))
 
-    def _acknowledge(self) -> None:
-        """A connector reports on a message, most often on one it was given; the backend sends failed ones again."""
-        rng = self.rng
-        for name, channel in sorted(self.world.core.house.channels.items()):
-            for _ in range(rng.randint(0, 3)):
-                known = sorted(channel.pending) if channel.pending and rng.random() < 0.7 else self.reported
-                if known:
-                    self.reported.append(rng.choice(known))
-                    status = rng.choice(["sent", "delivered", "delivered", "read", "failed", "failed"])
-                    self._say(f"connector:{name}", "connector.delivered", entry=self.reported[-1], status=status)
-        for item in self._say("backend", "outbox.list", limit=rng.randint(1, 3)).items:
-            if rng.random() < 0.5:
-                self._say("backend", "outbox.retry", kind="message", id=item.id)
-
     def _look(self) -> None:
         """Lists, watches, presence and explanations: whatever they say, they change nothing."""
         rng, who = self.rng, self.rng.choice((*AGENTS, "backend"))
@@ -353,6 +340,7 @@ class Storm:
         self._check_counts()
         assert self.world.last is not None
         self._check_output(self.world.last)
+        self.deliveries.check(self.world.last)
         self.meetings.check()
         self.mails.check()
         self.members.check()

@@ -102,7 +102,8 @@ def test_each_rung_of_the_ladder_fires_once_a_wait(storms: list[Storm]) -> None:
         for entry in entries(storm):
             fired = rungs.setdefault(entry.conversation, [])
             by_agent = entry.by is not None and entry.by.kind == "agent"
-            if entry.type == "closed" or (entry.type == "message" and by_agent):
+            again = entry.type == "delivery" and entry.status == "pending"  # an answer that had failed
+            if entry.type == "closed" or (entry.type == "message" and by_agent) or again:
                 fired.clear()
             elif entry.type == "escalated":
                 rung = (entry.service, entry.reason)

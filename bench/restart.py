@@ -31,7 +31,7 @@ NOT_SHOWN = (
 def fill(url: str, count: int) -> None:
     """Live conversations, assigned to agents."""
     store = open_store(url)
-    room = Room(agents=AGENTS, keep=store.commit)
+    room = Room(agents=AGENTS, keep=store.commit, now=time.time_ns() // 1_000_000)  # nothing is overdue
     for begin in range(0, count, A_STEP):
         room.give(*(room.receive(f"+{n}", service="s0") for n in range(begin, min(count, begin + A_STEP))))
     store.close()

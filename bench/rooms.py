@@ -22,19 +22,20 @@ class Room:
     """A house of ``agents`` in one service, all of them there, whose clock stands still unless it is told.
 
     ``contacts`` write once at the beginning; ``slots`` of each agent, None = any; ``start``: makes ids of messages
-    differ between two rooms over one store; ``seq``: where that store is; ``keep``: who commits what is to be written.
+    differ between two rooms over one store; ``seq``: where that store is; ``keep``: who commits what is to be written;
+    ``now``: the tick at which it stands still.
     """
 
     def __init__(
         self, *, agents: int = 20, contacts: int = 0, slots: int | None = None, start: str = "", seq: int = 0,
-        keep: Callable[[Batch], None] | None = None, **service: Any,
+        keep: Callable[[Batch], None] | None = None, now: int = START, **service: Any,
     ) -> None:  # fmt: skip
         capacity = {} if slots is None else {"capacity": dict.fromkeys(("chat", "messaging", "email"), slots)}
         settings = {
             "services": [{"id": "s0", "members": [{"agent": f"a{n}"} for n in range(agents)], **service}],
             "agents": [{"id": f"a{n}", **capacity} for n in range(agents)],
         }
-        self.now = START
+        self.now = now
         self.conversations: list[str] = []
         self._keep = keep
         self._start = start

@@ -50,7 +50,6 @@ LONG = {
     "protocol/requests.py",
     "router/driver.py",
     "tests/actors/test_hours.py",
-    "tests/actors/test_identity.py",
     "tests/actors/test_reading.py",
     "tests/actors/test_wheel.py",
     "tests/protocol/test_codec.py",

@@ -160,7 +160,7 @@ def probes(url: str) -> list[Probe]:
         Probe("wheel: a deadline moved later, to asyncio's", rearm, rearm_asyncio),
         Probe("codec: a request of 64 in a frame to one alone", partial(frames, 64), partial(frames, 1)),
         Probe("store: an event of 256 in a commit to one alone", partial(commits, 256, url), partial(commits, 1, url),
-              2.0),
+              5.0),
     ]  # fmt: skip
 
 

@@ -73,7 +73,7 @@ async def test_peer_that_leaves_before_the_head_is_whole_is_no_error():
         ("malformed", GET.replace(b"/healthz", b"healthz")),
         ("malformed", GET.replace(b"/healthz", b"*")),
         ("malformed", b"\r\n\r\n"),
-        ("method", GET.replace(b"GET", b"POST")),
+        ("method", GET.replace(b"GET", b"PUT")),
         ("http_version", GET.replace(b"HTTP/1.1", b"HTTP/2.0")),
         ("too_big", GET.replace(b"X-One: 1", b"X-One: " + b"a" * HEAD_BYTES_MAX)),
     ],

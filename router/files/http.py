@@ -179,7 +179,10 @@ class Files:
         if shown.file is None:
             raise refused("not_found", "there is no such file, or you may not see it")
         chunks = self._contents.read(name)
-        first = await anext(chunks, b"") if head.method != "HEAD" else b""
+        try:
+            first = await anext(chunks, b"") if head.method != "HEAD" else b""
+        except FileNotFoundError:  # it is being thrown away just now
+            raise refused("not_found", "there is no such file, or you may not see it") from None
         await _send(stream, _head_of(shown.file, cors))
         while first:
             await _send(stream, first)

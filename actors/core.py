@@ -257,7 +257,8 @@ class Core:
     def _filed(self, item: Uploaded | Wanted, now: int) -> None:
         """A file has come in, or somebody asks for one."""
         if isinstance(item, Wanted):
-            self._outgoing.append(Shown(item.ticket, files.seen(self.house, item.file, item.principal)))
+            principal, _ = identity.names(self.house, item.principal)
+            self._outgoing.append(Shown(item.ticket, files.seen(self.house, item.file, principal)))
             return
         turn = Turn(now)
         files.keep(self.house, item.file, turn)

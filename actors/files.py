@@ -87,7 +87,8 @@ def seen(house: House, name: str, principal: Principal) -> FileRecord | None:
     if actor is None or actor.record.deleted:
         return None
     record = actor.record
-    return record if record.owner == principal.address or _is_sent_to(house, record, principal) else None
+    own = record.owner in (principal.address, principal.owner)
+    return record if own or _is_sent_to(house, record, principal) else None
 
 
 def _is_sent_to(house: House, file: FileRecord, principal: Principal) -> bool:

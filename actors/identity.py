@@ -1,4 +1,4 @@
-"""Who a contact is: one person with several addresses and, once merged, several names. [issue 4, contact identity]
+"""Who a contact is: one person with several addresses and, once merged, several names. [behaviour §1]
 
 An e-mail address is claimed by whoever signs in with it, if nobody has it. If a contact has it that never signed in (it
 wrote by e-mail, or was invited by its address), it is the same person, and merged into the one who signs in. A

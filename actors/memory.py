@@ -106,8 +106,8 @@ class Memory:
         self._answers: dict[Question, Any] = {}  # for the inputs of the step to come
         self._files_handled: dict[str, None] = {}  # files that may have nothing left to do here
         self._keys: dict[tuple[str, str], KeyRecord] = {}  # not committed yet
-        self.committed_at = 0  # the tick of the last step that is
         self._deliveries: dict[int, DeliveryRecord] = {}  # the same
+        self.committed_at = 0  # the tick of the last step that is committed
 
     # ------------------------------------------------------------ questions
 
@@ -146,7 +146,11 @@ class Memory:
                 asker = self._house.sessions.get(session) or opening.get(session)
                 if asker is not None:
                     yield from self._by_request(call.params, asker)
-            case Wanted(file=name) | Discarded(file=name):
+            case Wanted(file=name, principal=principal):
+                if principal.role == "contact":  # which may go by another name now
+                    yield from self._contact(principal.sub)
+                yield from self._files((name,))
+            case Discarded(file=name):
                 yield from self._files((name,))
 
     def _by_request(self, params: Any, principal: Principal) -> Iterator[Question]:

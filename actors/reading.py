@@ -171,8 +171,7 @@ def _readers(record: ConversationRecord) -> list[str]:
     """The addresses of all readers, sorted. Nobody reads a stub."""
     if record.state == "moved":
         return []
-    outside = record.members if record.contact is None else (record.contact, *record.members)
-    return sorted({*(f"agent:{agent}" for agent in record.crew), *(f"contact:{contact}" for contact in outside)})
+    return sorted({*(f"agent:{agent}" for agent in record.crew), *(f"contact:{name}" for name in record.outside)})
 
 
 def _count(record: ConversationRecord) -> int:

@@ -1,4 +1,4 @@
-"""The commands that look after a store: ``backup``, ``restore``, ``doctor``. [issue "Hard to kill"]
+"""The commands that look after a store: ``backup``, ``restore``, ``doctor``.
 
 Progress goes to standard error, a line a second at most, and what was done to standard output.
 """

@@ -122,6 +122,18 @@ def test_a_file_whose_day_ends_while_the_house_is_down_is_discarded_after_the_re
     assert discards(world.outgoing) == [ID]
 
 
+def test_whoever_was_merged_still_fetches_and_sends_with_the_old_token(world: World) -> None:
+    found = world.start("oli", service="support")
+    world.say("contact:oli", "message.send", conversation=found.id, attachments=[upload(world, "contact:oli")])
+    world.open("contact:nia")
+    world.say("backend", "contact.merge", contact="oli", into="nia")
+    for who in ("contact:oli", "contact:nia"):
+        assert fetch(world, who) is not None
+    world.sessions.pop("contact:oli")
+    other = upload(world, "contact:oli", ID + "2")
+    assert world.say("contact:oli", "message.send", conversation=found.id, attachments=[other]).entry.by.id == "nia"
+
+
 def test_a_picture_is_an_uploaded_image_of_who_sets_it(world: World) -> None:
     found = world.start("nia", service="support")
     upload(world, kind="application/pdf")

@@ -57,7 +57,7 @@ class AgentActor(Actor):
         super().__init__()
         self._house = house
         self.record = record
-        self.timer = Timer(self)
+        self.timer = Timer(self, "grace")
         self.sessions: dict[int, None] = {}
         self.services: dict[str, ServiceActor] = {}  # in configuration order
         self._announced: tuple[dict[str, Colour], dict[str, int]] | None = None
@@ -332,12 +332,7 @@ class AgentActor(Actor):
 
     def arm(self) -> None:
         """Arm the timer for the next end of a grace."""
-        due = self.earliest()
-        if due is None:
-            self._house.wheel.cancel(self.timer)
-        elif not self.timer.armed or self.timer.deadline != due:
-            self.timer.kind = "grace"
-            self._house.wheel.arm(self.timer, due)
+        self._house.wheel.keep(self.timer, self.earliest())
 
     def earliest(self) -> int | None:
         """When the timer must fire next, or None."""

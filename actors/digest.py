@@ -157,11 +157,7 @@ class DigestActor(Actor):
 
     def arm(self) -> None:
         """Bring the timer in line with what there is to read."""
-        deadline = self.earliest()
-        if deadline is None:
-            self._house.wheel.cancel(self.timer)
-        elif not self.timer.armed or self.timer.deadline != deadline:
-            self._house.wheel.arm(self.timer, deadline)
+        self._house.wheel.keep(self.timer, self.earliest())
 
     def earliest(self) -> int | None:
         """When the next digest is due, or None."""

@@ -64,11 +64,7 @@ class ErrandActor(Actor):
 
     def arm(self) -> None:
         """Bring the timer in line with the record."""
-        due = self.earliest()
-        if due is None:
-            self._house.wheel.cancel(self.timer)
-        elif not self.timer.armed or self.timer.deadline != due:
-            self._house.wheel.arm(self.timer, due)
+        self._house.wheel.keep(self.timer, self.earliest())
 
     def earliest(self) -> int | None:
         """When the next attempt is due, or None."""

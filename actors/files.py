@@ -60,11 +60,7 @@ class FileActor(Actor):
 
     def arm(self) -> None:
         """Bring the timer in line with the record."""
-        due = self.earliest()
-        if due is None:
-            self._house.wheel.cancel(self.timer)
-        elif not self.timer.armed or self.timer.deadline != due:
-            self._house.wheel.arm(self.timer, due)
+        self._house.wheel.keep(self.timer, self.earliest())
 
     def earliest(self) -> int | None:
         """When it is to be discarded, or None."""

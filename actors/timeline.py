@@ -44,12 +44,9 @@ class TimelineActor(Actor):
     def arm(self) -> None:
         """Bring the timer in line with the record."""
         due = deadlines.earliest(self.deadlines())
-        if due is None:
-            self._house.wheel.cancel(self.timer)
-            return
-        self.timer.kind = due[1]
-        if not self.timer.armed or self.timer.deadline != due[0]:
-            self._house.wheel.arm(self.timer, due[0])
+        if due is not None:
+            self.timer.kind = due[1]
+        self._house.wheel.keep(self.timer, None if due is None else due[0])
 
     def earliest(self) -> int | None:
         """When the timer must fire next, or None."""

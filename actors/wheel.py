@@ -122,6 +122,13 @@ class TimerWheel:
         self._filings += 1
         self._file(timer, deadline if deadline > self.now else self.now)
 
+    def keep(self, timer: Timer, deadline: int | None) -> None:
+        """Have ``timer`` armed for tick ``deadline``, or not at all (None); it is armed anew only if that moved. O(1)."""
+        if deadline is None:
+            self.cancel(timer)
+        elif timer._bucket is None or timer.deadline != deadline:
+            self.arm(timer, deadline)
+
     def cancel(self, timer: Timer) -> None:
         """Have ``timer`` not come out; nothing happens if it is not armed. O(1), amortised."""
         bucket = timer._bucket

@@ -556,3 +556,14 @@ def test_the_wheel_does_what_a_sorted_list_does(
                 break
             oracle.check()
     oracle.sleep_until_the_end()
+
+
+def test_a_timer_that_is_kept_where_it_is_keeps_its_turn() -> None:
+    wheel = TimerWheel(0)
+    first, second = Timer("first"), Timer("second")
+    wheel.keep(first, 5)
+    wheel.keep(second, 5)
+    wheel.keep(first, 5)
+    assert wheel.pop(5) is first
+    wheel.keep(second, None)
+    assert (second.armed, wheel.pop(9)) == (False, None)

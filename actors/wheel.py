@@ -123,7 +123,7 @@ class TimerWheel:
         self._file(timer, deadline if deadline > self.now else self.now)
 
     def keep(self, timer: Timer, deadline: int | None) -> None:
-        """Have ``timer`` armed for tick ``deadline``, or not at all (None); it is armed anew only if that moved. O(1)."""
+        """Have ``timer`` armed for tick ``deadline``, None = not at all; armed anew only if that moved. O(1)."""
         if deadline is None:
             self.cancel(timer)
         elif timer._bucket is None or timer.deadline != deadline:

@@ -3,7 +3,9 @@
     python -m tests.kill.reconnect [--clients 5000]
 
 Each client is a contact with a conversation. While all are away an agent writes to each; whoever comes back resumes
-with ``since`` and has caught up when it has that message. Prints seconds from the first attempt to the last message.
+with ``since`` and has caught up when it has that message. Those whom the server tells to read afresh (``resync``: more
+than 10,000 entries of the workspace since) read their conversation. Prints seconds from the first attempt to the last
+message.
 """
 
 from __future__ import annotations
@@ -64,14 +66,15 @@ class Peer:
         self._socket: ClientConnection | None = None
         self._number = 0
 
-    async def open(self) -> None:
-        """Connect and go on after the last entry; again and again until it succeeds."""
+    async def open(self) -> bool:
+        """Connect and go on after the last entry; again and again until it succeeds. True: too much was missed, read."""
         while True:
             try:
                 self._socket = await connect(self._url, compression=None, ping_interval=None, open_timeout=60)
                 result = await self.ask("session.open", token=self._token, since=self.seq)
-                self.seq = max(self.seq or 0, 0) if self.seq is not None else result["seq"]
-                return
+                if self.seq is None:
+                    self.seq = result["seq"]
+                return bool(result.get("resync"))
             except (OSError, EOFError, TimeoutError, KeyError):
                 await asyncio.sleep(AGAIN_S)
 
@@ -104,8 +107,8 @@ class Peer:
         return message
 
 
-async def measure(clients: int, folder: Path) -> tuple[float, float]:
-    """Seconds until the first time all are there, and until all are back and have caught up."""
+async def measure(clients: int, folder: Path) -> tuple[float, float, int]:
+    """Seconds until the first time all are there, and until all have caught up; how many of them by reading afresh."""
     server = Server(folder, CONFIG, f"sqlite:///{folder}/signalbox.db")
     await server.start()
     try:
@@ -125,11 +128,11 @@ async def measure(clients: int, folder: Path) -> tuple[float, float]:
         for conversation in conversations:
             await writer.ask("message.send", conversation=conversation, text=f"to {conversation}")
         began = time.monotonic()
-        await _all(list(zip(peers, conversations, strict=True)), _come_back)
+        afresh = sum(await _all(list(zip(peers, conversations, strict=True)), _come_back))
         back_s = time.monotonic() - began
         listening.cancel()
         await server.stop()
-        return there_s, back_s
+        return there_s, back_s, afresh
     finally:
         await server.end()
 
@@ -141,10 +144,18 @@ async def _begin(peer: Peer) -> str:
     return conversation
 
 
-async def _come_back(pair: tuple[Peer, str]) -> None:
+async def _come_back(pair: tuple[Peer, str]) -> bool:
+    """Until it has the message; True: by reading afresh."""
     peer, conversation = pair
-    await peer.open()
-    await peer.until_told(f"to {conversation}")
+    text = f"to {conversation}"
+    resync = await peer.open()
+    if not resync:
+        await peer.until_told(text)
+        return False
+    read = await peer.ask("conversation.get", conversation=conversation)
+    if text not in [entry.get("text") for entry in read["entries"]]:
+        raise AssertionError(f"{conversation} was read afresh and the message is not in it")
+    return True
 
 
 async def _listen(peer: Peer) -> None:
@@ -172,9 +183,10 @@ def main() -> int:
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
     with tempfile.TemporaryDirectory(prefix="signalbox-reconnect-") as name:
-        there_s, back_s = asyncio.run(measure(options.clients, Path(name)))
+        there_s, back_s, afresh = asyncio.run(measure(options.clients, Path(name)))
     print(
-        f"{options.clients} clients: there after {there_s:.1f} s; cut at once, all back and caught up in {back_s:.1f} s"
+        f"{options.clients} clients: there after {there_s:.1f} s; cut at once, all back and caught up in {back_s:.1f} s,"
+        f" {options.clients - afresh} by what they had missed, {afresh} by reading afresh"
     )
     return 0
 

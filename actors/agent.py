@@ -348,7 +348,7 @@ class AgentActor(Actor):
         lost_at = self.record.lost_at
         if lost_at is None or self.sessions or self.record.deleted:
             return []
-        named = {*self.services, *(service for held in self._held.values() for service in held.values())}
+        named = {*self.services, *(service for (service, _), held in self._held_in.items() if held)}
         services = self._house.services
         graces = {services[name].record.settings.disconnect_grace for name in named if name in services}
         return sorted(lost_at + grace for grace in graces) or [lost_at + GRACE_MS]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from types import FrameType
+from typing import Any
+
 import pytest
 
 from actors.core import Core
@@ -208,3 +212,31 @@ def test_a_new_grace_holds_at_once_also_for_who_is_no_member_but_has_one_of_its_
     world.say("backend", "service.put", service={"id": "support", "disconnect_grace": "2m"})
     world.wait(2 * MINUTE)
     assert world.look(found.id).assignee is None
+
+
+def test_what_a_lost_agent_does_costs_the_same_whether_it_holds_ten_conversations_or_hundreds() -> None:
+    assert calls_of_a_close(held=400) < 1.5 * calls_of_a_close(held=10)
+
+
+def calls_of_a_close(held: int) -> int:
+    """How many calls the core makes to close one of an agent's conversations by their clock, in the agent's grace."""
+    world = small_world(service("support", "ana", on_disconnect="keep", auto_close_after="1h"), online="ana")
+    first = world.receive("+0").id
+    world.wait(1_000)
+    for number in range(1, held):
+        world.receive(f"+{number}")
+    world.wait(60 * MINUTE - 1_000)  # the first is due in a millisecond
+    world.end("ana")
+    calls = 0
+
+    def count(frame: FrameType, event: str, argument: Any) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        world.wait(1)
+    finally:
+        sys.setprofile(None)
+    assert world.look(first).state == "closed"
+    return calls

@@ -219,6 +219,8 @@ class Memory:
 
     def _closed_list(self, params: ConversationList, principal: Principal) -> Iterator[Question]:
         """The closed ones; when they are there, their contacts."""
+        if principal.role == "agent" and principal.sub not in self._house.agents:
+            return  # removed, or never heard of: its session does not open, and nothing is listed
         if params.contact is not None:
             yield from self._contact(params.contact)
             params = identity.filters(self._house, params)

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from actors.effects import Asked, Opened, Reply, Welcome
+from protocol.codec import Call, convert
+from protocol.ids import Principal
+from protocol.requests import ConversationList
 from tests.world import World, service, small_world
 
 
@@ -85,3 +91,21 @@ def test_what_a_reader_asks_for_is_read_once_and_dropped() -> None:
     assert questions != []
     world.look(live)
     assert world.core.memory.statistics() == {"closed_in_memory": 1, "keys_uncommitted": 0}
+
+
+@pytest.mark.parametrize(
+    "filters", [{}, {"status": "closed"}, {"status": "closed", "service": "support"}, {"tag": "x"}]
+)
+def test_an_agent_who_was_removed_asks_for_lists_with_its_opening_and_is_told_that_it_does_not_exist(
+    filters: dict[str, str],
+) -> None:
+    world, _ = world_of()
+    closed(world, 1)
+    world.say("backend", "agent.delete", agent="bo")
+    opening = Opened(90, Principal("agent", "bo"), 1)
+    call = Call("conversation.list", convert({"view": "all", **filters}, ConversationList), 2)
+    out = world.give(opening, Asked(90, call, "s"))
+    [welcome] = [item for item in out.outgoing if isinstance(item, Welcome)]
+    assert welcome.error is not None
+    assert welcome.error.data["reason"] == "not_found"
+    assert not [item for item in out.outgoing if isinstance(item, Reply)]

@@ -95,9 +95,9 @@ async def serve(
     if server.http_port is not None and server.http_port != server.port:
         listeners += await open_listeners([server.host], server.http_port)
     listener = Listener(front.handle, metrics, connections_max=server.connections_max)
-    await driver.start()
+    with garbage.loading():
+        await driver.start()
     log.info("loaded", **driver.core.house.statistics())
-    garbage.settle()
     try:
         async with trio.open_nursery() as nursery:
             driver.hub.discard = lambda item: nursery.start_soon(discard, contents, item, driver.submit)

@@ -25,6 +25,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
+from router import build
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
 IMAGES = ROOT / "docs" / "img"
@@ -144,7 +146,8 @@ def machine() -> str:
             pass
     where = f"{cpu_name()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
     load = os.getloadavg()[0]
-    return f"{where}, CPython {platform.python_version()}, {', '.join(found)}; {revision()}; load average {load:.1f}"
+    what = f"CPython {platform.python_version()}, {build.core()} core"
+    return f"{where}, {what}, {', '.join(found)}; {revision()}; load average {load:.1f}"
 
 
 def cpu_name() -> str:

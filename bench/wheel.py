@@ -18,10 +18,10 @@ import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import actors.wheel
 from actors.wheel import Timer, TimerWheel
 from bench import loop_timers, report
 from bench.loop_timers import BATCH, Figures, figures
+from router import build
 
 HOUR = 3_600_000  # ticks
 TASKS_SHARE = 10  # of the timers, for trio
@@ -181,7 +181,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="of each contestant (default: 3; the least counts)")
     given = parser.parse_args()
     count, runs = (100_000, 1) if given.quick else (given.timers, given.runs)
-    source = "pure Python" if str(actors.wheel.__file__).endswith(".py") else "compiled"
+    source = build.core()
     gc.disable()
     found = measured(count, runs)
     title = f"{count:,} timers (trio: {count // TASKS_SHARE:,}), ns each | longest pause ms; the wheel is {source}"

@@ -158,10 +158,12 @@ def openrpc(_: argparse.Namespace) -> int:
 
 
 def version(_: argparse.Namespace) -> int:
-    """Print the version of the distribution."""
+    """Print the version of the distribution, and whether its core is compiled."""
     from importlib import metadata
 
-    print(f"signalbox {metadata.version('signalbox')}")
+    from router import build
+
+    print(f"signalbox {metadata.version('signalbox')} ({build.core()} core)")
     return DONE
 
 

@@ -16,7 +16,7 @@ import structlog
 import trio
 
 from protocol.openrpc import document
-from router import garbage
+from router import build, garbage
 from router.addresses import Addresses
 from router.auth import Gate
 from router.clock import Clock
@@ -97,7 +97,7 @@ async def serve(
     listener = Listener(front.handle, metrics, connections_max=server.connections_max)
     with garbage.loading():
         await driver.start()
-    log.info("loaded", **driver.core.house.statistics())
+    log.info("loaded", core=build.core(), **driver.core.house.statistics())
     try:
         async with trio.open_nursery() as nursery:
             driver.hub.discard = lambda item: nursery.start_soon(discard, contents, item, driver.submit)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from protocol.ids import Principal
-from router import commands
+from router import build, commands
 from router.auth import Gate
 from router.cli import main
 
@@ -165,9 +165,10 @@ def test_openrpc_prints_the_document(capsys: Any) -> None:
 
 def test_version_prints_the_version(capsys: Any) -> None:
     assert main(["version"]) == 0
-    name, number = capsys.readouterr().out.split()
+    name, number, core = capsys.readouterr().out.split(maxsplit=2)
     assert name == "signalbox"
     assert number.count(".") == 2
+    assert core == f"({build.core()} core)\n"
 
 
 def test_version_waits_for_nothing_heavy() -> None:

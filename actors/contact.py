@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from actors.access import may_see
 from actors.conversation import ConversationActor
 from actors.house import House, check_text
@@ -77,7 +79,8 @@ class ContactActor(Actor):
                 self.record.email = message.email or self.record.email
                 self.record.signed_in = True
             case Update():
-                _learn(self.record, message.params, ("name", "email", "phone", "company", "language", "custom"))
+                _learn(self.record, message.params, ("name", "email", "phone", "company", "language"), not_given=UNSET)
+                _learn(self.record, message.params, ("custom",))
             case Claim():
                 self.claim(message.place, turn)
             case Absorb():
@@ -312,10 +315,10 @@ class ContactActor(Actor):
         return actor
 
 
-def _learn(record: ContactRecord, about: Struct, names: tuple[str, ...]) -> None:
+def _learn(record: ContactRecord, about: Struct, names: tuple[str, ...], not_given: object = None) -> None:
     """What is given replaces, what is not given stays."""
     for name in names:
-        if getattr(about, name) is not None:
+        if getattr(about, name) is not not_given:
             setattr(record, name, getattr(about, name))
 
 

@@ -273,14 +273,14 @@ class ContactName(Params, frozen=True):
 
 
 class ContactUpdate(Params, frozen=True):
-    """What is given replaces, what is not given stays."""
+    """What is given replaces, null takes away, what is not given stays."""
 
     contact: Id
-    name: Name | None = None
-    email: Email | None = None
-    phone: Name | None = None
-    company: Name | None = None
-    language: Id | None = None
+    name: Name | UnsetType | None = UNSET
+    email: Email | UnsetType | None = UNSET
+    phone: Name | UnsetType | None = UNSET
+    company: Name | UnsetType | None = UNSET
+    language: Id | UnsetType | None = UNSET
     custom: dict[Name, Custom] | None = None
 
 

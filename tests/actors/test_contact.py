@@ -162,6 +162,17 @@ def test_what_a_connector_knows_of_a_contact_is_kept_and_replaces_what_was_known
     assert again.name == "Kari N."
 
 
+def test_what_is_known_of_a_contact_is_replaced_if_given_taken_away_by_null_and_else_stays() -> None:
+    world = two()
+    contact = world.receive("+1", contact={"name": "Kari", "email": "kari@example.org"}).contact
+    assert contact is not None
+    known = {"phone": "+47", "company": "Fjord", "language": "nb", "custom": {"plan": "gold"}}
+    world.say("ana", "contact.update", contact=contact.id, **known)
+    found = world.say("ana", "contact.update", contact=contact.id, email=None, phone=None, company="Fjell", custom=None)
+    assert (found.name, found.email, found.phone, found.company) == ("Kari", None, None, "Fjell")
+    assert (found.language, found.custom) == ("nb", {"plan": "gold"})
+
+
 def test_a_connectors_message_is_taken_though_its_old_conversation_cannot_be_reopened() -> None:
     """§3: "messages of connectors are always taken"; §4: one live conversation.
 

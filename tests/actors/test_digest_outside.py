@@ -33,6 +33,15 @@ def test_a_contact_of_the_web_gets_them_too_online_or_not(world: World) -> None:
     assert mails(world, "nia@example.org") == []
 
 
+def test_a_contact_whose_address_is_taken_away_gets_no_more_of_them(world: World) -> None:
+    sign_in(world, "nia", "nia@example.org")
+    found = world.start("nia", service="support").id
+    world.say("ana", "message.send", conversation=found, text="Hi")
+    assert world.say("ana", "contact.update", contact="nia", email=None).email is None
+    world.wait(DAY)
+    assert mails(world, "nia@example.org") == []
+
+
 def test_who_gets_the_messages_through_a_connector_gets_no_digests(world: World) -> None:
     found = world.receive("+1", service="support", contact={"email": "nia@example.org"}).id
     world.say("ana", "message.send", conversation=found, text="Hi")

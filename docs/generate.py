@@ -184,7 +184,7 @@ def _struct_of(wanted: types.Type) -> type[Struct] | None:
 
 
 def _variable_rows() -> str:
-    shown = {f"{section}.{key}": name for name, (section, key) in variables(Config).items()}
+    shown = {".".join(path[-2:]): name for name, path in variables(Config).items()}
     return "\n".join(f"| `{name}` | `{path}` |" for path, name in sorted(shown.items()))
 
 
@@ -221,7 +221,8 @@ ENVIRONMENT = f"""\
 ## Environment
 
 Lists are written with commas: `SIGNALBOX_SERVER_ORIGINS=https://a.example,https://b.example`. An empty variable counts
-as not set. Services and agents can only be set in the file, or by the backend at run time; mail only in the file.
+as not set. Services and agents can only be set in the file, or by the backend at run time. One variable of `mail` is
+enough for mail to be written, with the defaults for what is not set.
 
 | variable | setting |
 |---|---|

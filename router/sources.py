@@ -80,9 +80,11 @@ def from_environment(environ: Mapping[str, str], root: type[Struct], problems: P
         if name not in known:
             problems.append(f"{name}: no such setting{_instead(name, [*known, *OTHERS])}")
             continue
-        section, key = known[name]
-        wanted = _fields(_fields(root)[section].type)[key].type
-        table.setdefault(section, {})[key] = _from_text(text, wanted, name, problems)
+        *above, key = known[name]
+        place, inner = table, root
+        for step in above:
+            place, inner = place.setdefault(step, {}), _table(_fields(inner)[step].type)
+        place[key] = _from_text(text, _fields(inner)[key].type, name, problems)
     return table
 
 
@@ -98,22 +100,35 @@ def from_flags(flags: Mapping[str, Any], root: type[Struct], problems: Problems)
 
 
 def merged(layers: Iterable[Table]) -> Table:
-    """One table; what a later layer sets replaces what an earlier one did, key by key of each section."""
+    """One table; what a later layer sets replaces what an earlier one did, key by key of each table."""
     whole: Table = {}
     for layer in layers:
-        for section, values in layer.items():
-            whole.setdefault(section, {}).update(values)
+        _merge(layer, whole)
     return whole
 
 
-def variables(root: type[Struct]) -> dict[str, tuple[str, str]]:
-    """Every variable that is a setting, with the section and key it sets."""
-    known = {STORE: ("store", "url")}
+def _merge(layer: Table, whole: Table) -> None:
+    for key, value in layer.items():
+        if isinstance(value, dict):
+            _merge(value, whole.setdefault(key, {}))
+        else:
+            whole[key] = value
+
+
+def variables(root: type[Struct]) -> dict[str, tuple[str, ...]]:
+    """Every variable that is a setting, with the keys that lead to it; a table at the top of a file is a section."""
+    known: dict[str, tuple[str, ...]] = {STORE: ("store", "url")}
     for section, table in _fields(root).items():
         for key, item in _fields(table.type).items():
             if _fits_a_variable(item.type):
-                known[f"{PREFIX}{section}_{key}".upper()] = (section, key)
+                known[_variable(section, key)] = (section, key)
+            elif section == AT_TOP and _item(item.type) is None and (inner := _struct(item.type)) is not None:
+                known |= {_variable(key, name): (section, key, name) for name in _fields(inner)}
     return known
+
+
+def _variable(section: str, key: str) -> str:
+    return f"{PREFIX}{section}_{key}".upper()
 
 
 def checked(value: Any, wanted: Any, path: str, problems: Problems) -> Any:
@@ -206,6 +221,13 @@ def _options(wanted: Any) -> tuple[Any, ...]:
 def _struct(wanted: Any) -> type[Struct] | None:
     classes = (option for option in _options(wanted) if isinstance(option, type))
     return next((option for option in classes if issubclass(option, Struct)), None)
+
+
+def _table(wanted: Any) -> type[Struct]:
+    """The struct of a setting that is one."""
+    found = _struct(wanted)
+    assert found is not None
+    return found
 
 
 def _item(wanted: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from protocol.settings import WorkspaceSettings
+from protocol.settings import MailSettings, WorkspaceSettings
 from protocol.times import Duration
 from router.config import Config, ConfigError, ServerSettings, doubts, load, read_workspace
 
@@ -58,6 +58,15 @@ def test_a_later_source_wins_key_by_key(written: Any) -> None:
     config = load(path, environ, flags)
     assert config.server == ServerSettings(host="::1", port=3, heartbeat_s=6)
     assert config.store.url == "postgresql://db/x"
+
+
+def test_mail_is_set_by_the_file_and_variables_key_by_key_and_by_a_variable_alone(written: Any) -> None:
+    path = written('[mail]\nhost = "smtp.example.org"\nport = 25\n')
+    environ = {"SIGNALBOX_MAIL_PORT": "587", "SIGNALBOX_MAIL_SECURITY": "starttls"}
+    both = MailSettings(host="smtp.example.org", port=587, security="starttls")
+    assert load(path, environ).workspace.mail == both
+    assert load(None, environ).workspace.mail == MailSettings(port=587, security="starttls")
+    assert load(None, {"SIGNALBOX_SMTP_PASSWORD": "hush"}).workspace.mail is None
 
 
 def test_a_file_has_services_and_agents_at_the_top_level(written: Any) -> None:

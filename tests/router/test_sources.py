@@ -28,6 +28,7 @@ def read(**environ: str) -> tuple[dict[str, Any], list[str]]:
         ("STORE", "sqlite:///a.db", {"store": {"url": "sqlite:///a.db"}}),
         ("STORE_URL", "sqlite:///a.db", {"store": {"url": "sqlite:///a.db"}}),
         ("WORKSPACE_ID", "acme", {"workspace": {"id": "acme"}}),
+        ("MAIL_PORT", "587", {"workspace": {"mail": {"port": 587}}}),
     ],
 )  # fmt: skip
 def test_a_variable_sets_a_key(name: str, text: str, table: dict[str, Any]) -> None:
@@ -38,6 +39,7 @@ def test_a_variable_sets_a_key(name: str, text: str, table: dict[str, Any]) -> N
     ("name", "text", "problem"),
     [
         ("SERVER_PORT", "abc", "SIGNALBOX_SERVER_PORT: expected int"),
+        ("MAIL_SECURITY", "ssl", "SIGNALBOX_MAIL_SECURITY: expected one of none, starttls, tls"),
         ("SERVER_PORT", "70000", "SIGNALBOX_SERVER_PORT: expected int <= 65535"),
         ("LOG_LEVEL", "loud", "SIGNALBOX_LOG_LEVEL: expected one of debug, error, info, warning"),
         ("AUTH_REQUIRE_EXPIRY", "maybe", "SIGNALBOX_AUTH_REQUIRE_EXPIRY: expected bool"),

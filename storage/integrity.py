@@ -41,7 +41,35 @@ class Fault(NamedTuple):
     mending: str = ""
 
 
+def _kept(table: str, who: str, field: str, more: tuple[str, ...], role: str) -> tuple[Check, Check]:
+    """A table that triggers keep of closed conversations, one row for each of a field's: too much in it, too little."""
+    same = f"c.id = k.conversation AND c.state = 'closed' AND m.value = k.{who} AND c.last_seq = k.last_seq"
+    same += "".join(f" AND k.{column} IS NOT DISTINCT FROM c.{column}" for column in more)
+    members = f"conversations AS c, json_array_elements_text(c.{field}) AS m"
+    astray = f"NOT EXISTS (SELECT 1 FROM {members} WHERE {same})"
+    lacking = f"c.state = 'closed' AND NOT EXISTS (SELECT 1 FROM {table} AS k WHERE {same})"
+    columns = ", ".join((who, "last_seq", "conversation", *more))
+    values = ", ".join(("m.value", "c.last_seq", "c.id", *(f"c.{column}" for column in more)))
+    return (
+        Check(
+            f"{table} has conversation {{0}} for {{1}} as it is not, or not any more",
+            f"SELECT k.conversation, k.{who} FROM {table} AS k WHERE {astray} ORDER BY 1, 2",
+            "take it out",
+            f"DELETE FROM {table} AS k WHERE {astray}",
+        ),
+        Check(
+            f"{table} lacks the closed conversation {{0}} of {{1}}, who was {role}",
+            f"SELECT c.id, m.value FROM {members} WHERE {lacking} ORDER BY 1, 2",
+            "put it in",
+            f"INSERT INTO {table} ({columns}) SELECT DISTINCT {values} FROM {members} WHERE {lacking}",
+        ),
+    )
+
+
+#: these come first: to mend a conversation sets off the triggers, which expect the two tables to be right
 CHECKS = (
+    *_kept("closed_crews", "agent", "crew", ("service", "channel", "owner"), "in its crew"),
+    *_kept("closed_members", "contact", "members", (), "let into it"),
     Check(
         "conversation {0} is in the state {1}, which does not exist",
         f"SELECT c.id, c.state FROM conversations AS c WHERE c.state NOT IN ({_STATES}) ORDER BY c.id",

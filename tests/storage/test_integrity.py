@@ -19,6 +19,7 @@ WHOLE = Batch(
         ServiceRecord(id="help", position=0, settings=ServiceSettings(id="help")),
         conversation("c1", service="help", assignee="ana", crew=("ana",), contact="p1", channel="sms", last_seq=5),
         conversation("c2", service="help", queued=True, contact="p2", channel="sms", last_seq=4),
+        conversation("c3", state="closed", service="help", crew=("ana", "zoe"), members=("p1",), channel="web"),
         contact("p1", "1", "2"),
         contact("p2", "it's"),
         delivery(2),
@@ -51,6 +52,15 @@ DAMAGES = {
         "address 1 on sms leads to the contact p2",
         True,
     ),
+    "DELETE FROM closed_crews WHERE agent = 'zoe'": ("closed_crews lacks the closed conversation c3 of zoe", True),
+    "UPDATE closed_crews SET agent = 'bo' WHERE agent = 'zoe'": ("closed_crews has conversation c3 for bo", True),
+    "UPDATE closed_crews SET service = NULL WHERE agent = 'zoe'": ("closed_crews has conversation c3 for zoe", True),
+    "INSERT INTO closed_crews (agent, last_seq, conversation) VALUES ('ana', 5, 'c1')": (
+        "closed_crews has conversation c1 for ana",
+        True,
+    ),
+    "DELETE FROM closed_members": ("closed_members lacks the closed conversation c3 of p1", True),
+    "INSERT INTO closed_members VALUES ('p1', 9, 'c9')": ("closed_members has conversation c9 for p1", True),
     "UPDATE conversations SET state = 'lost' WHERE id = 'c2'": ("c2 is in the state lost", False),
     "UPDATE conversations SET paused = '[1]' WHERE id = 'c2'": ("conversations: the row of c2 cannot be", False),
     "UPDATE entries SET detail = '[1]' WHERE seq = 3": ("entries: the row of 3 cannot be understood", False),
@@ -92,6 +102,14 @@ def test_damage_is_found_said_and_mended_if_that_is_safe(done: str, url: str, da
         mend(raw)
     assert [fault.text for fault in found(url) if fault.mending] == []
     assert any(says in fault.text for fault in found(url)) is not is_mended
+
+
+def test_what_triggers_keep_is_mended_before_what_sets_them_off(url: str, damage: Any) -> None:
+    damage("UPDATE conversations SET last_seq = 3 WHERE id = 'c3'")
+    damage("INSERT INTO closed_crews (agent, last_seq, conversation) VALUES ('ana', 0, 'c3')")
+    with writing(url, "doctor") as raw:
+        mend(raw)
+    assert found(url) == []
 
 
 def test_of_many_faults_of_one_kind_some_are_named_and_the_rest_is_counted(url: str, opened: Any, damage: Any) -> None:

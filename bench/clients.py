@@ -35,7 +35,7 @@ SLOTS = 5  # of each agent in each class
 STRAGGLERS_S = 10.0
 POLL_S = 0.01
 PERCENTILES = (50, 95, 99, 100)
-LIBRARIES = ("trio", "trio-websocket", "wsproto", "msgspec", "apsw", "asyncpg")
+LIBRARIES = ("trio", "websockets", "trio-websocket", "wsproto", "msgspec", "apsw", "asyncpg")
 
 NOTES = """
 Without --rate the loop is closed: each contact starts its next conversation when the last one was closed, so the load

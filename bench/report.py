@@ -30,7 +30,9 @@ from router import build
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
 IMAGES = ROOT / "docs" / "img"
-LIBRARIES = ("trio", "trio-websocket", "wsproto", "msgspec", "uvloop", "asyncpg", "apsw", "sortedcontainers")
+LIBRARIES = (
+    "trio", "websockets", "trio-websocket", "wsproto", "msgspec", "uvloop", "asyncpg", "apsw", "sortedcontainers",
+)  # fmt: skip
 Verdict = Literal["aim reached", "reached", "not reached", "no goal"]
 
 

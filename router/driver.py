@@ -12,7 +12,8 @@ wait), and a small write is tried every ``PROBE_S`` until one succeeds.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -105,6 +106,7 @@ class Driver(HouseDesk):
         self.core = Core(settings)
         self.statistics = Statistics()
         self.available = True  # the store takes changes
+        self.abandoned = False  # nobody waits for the store any more
         self._doubted = False  # something could not be read: does it?
         self.errands = Errands(self.read, self._agent_name, self._heard, self.now)
         self.observer: Observer = _Unobserved()
@@ -116,6 +118,7 @@ class Driver(HouseDesk):
         self._stepped: tuple[Output, Sequence[Input]] | None = None  # waits for the commit under way
         self._under_way = 0  # steps that are not delivered yet
         self._stepping = trio.Lock()
+        self._shields: list[trio.CancelScope] = []  # of what is waited for whoever cancels it
         self._prefetch = Prefetch(self.core, self.read, self._refuse)
         self._revocations = Revocations(self.read, self._commit)
 
@@ -167,11 +170,30 @@ class Driver(HouseDesk):
 
     async def close(self) -> None:
         """Let go of the store; ``run`` has ended."""
-        with trio.CancelScope(shield=True):
+        with self._shielded():
             await self.errands.close()
             await self._in(self._writer, self._store.close)
-            await trio.to_thread.run_sync(self._reader.close)
-            await trio.to_thread.run_sync(self._writer.close)
+            for thread in (self._reader, self._writer):
+                await trio.to_thread.run_sync(thread.close, abandon_on_cancel=True)
+
+    def abandon(self) -> None:
+        """Wait for the store no longer: ``run`` and ``close`` can be cancelled. The process is to end then.
+
+        A commit that is under way may be made or not, as if the process were killed: nobody was told that it was.
+        """
+        self.abandoned = True
+        for shield in self._shields:
+            shield.shield = False
+
+    @contextmanager
+    def _shielded(self) -> Iterator[None]:
+        """What was begun is finished, whoever cancels it, unless the store is abandoned."""
+        with trio.CancelScope(shield=not self.abandoned) as shield:
+            self._shields.append(shield)
+            try:
+                yield
+            finally:
+                self._shields.remove(shield)
 
     def queues(self) -> dict[str, int]:
         """What waits in the driver, each with the most that it may hold."""
@@ -406,17 +428,18 @@ class Driver(HouseDesk):
         self._progress.ring()
 
     async def _in(self, thread: StoreThread, call: Callable[[], T]) -> T:
-        """Run a blocking call in a storage thread. Not cancellable: what was begun is finished."""
+        """Run a blocking call in a storage thread. Not cancellable, unless it is abandoned."""
         token = trio.lowlevel.current_trio_token()
         finished = trio.Event()
         outcome: list[tuple[T | None, BaseException | None]] = []
 
         def done(value: T | None, problem: BaseException | None) -> None:
             outcome.append((value, problem))
-            token.run_sync_soon(finished.set)
+            with suppress(trio.RunFinishedError):  # it was abandoned
+                token.run_sync_soon(finished.set)
 
         thread.submit(call, done)
-        with trio.CancelScope(shield=True):
+        with self._shielded():
             await finished.wait()
         value, problem = outcome[0]
         if problem is not None:

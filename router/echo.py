@@ -5,11 +5,10 @@ It has no session, no token and wide limits, so the command refuses it on any ad
 
 from __future__ import annotations
 
-from functools import partial
-
 import trio
 
 from protocol.session import Limits
+from router.bell import Bell
 from router.metrics import Metrics
 from router.pace import Pace
 from router.transport import FaultyError, GoneError, WebSocket
@@ -26,21 +25,28 @@ async def echo(
     stream: trio.abc.HalfCloseableStream, upgrade: Upgrade, rest: bytes, metrics: Metrics, close_s: float
 ) -> None:
     """Serve one connection to its end, however long it is quiet."""
-    wire = Wire(stream, metrics)
-    socket = WebSocket(wire, upgrade, rest, metrics, frame_bytes=ECHO_BYTES_MAX, pace=Pace(_WIDE), heartbeat_s=3_600.0)
+    wire, bell = Wire(stream, metrics), Bell()
+    socket = WebSocket(wire, metrics, rest, frame_bytes=ECHO_BYTES_MAX, pace=Pace(_WIDE))
     try:
-        await socket.run(partial(_answer, socket, wire), trio.sleep_forever)
+        async with trio.open_nursery() as nursery:
+            wire.start(nursery.start_soon, bell.ring, nursery.cancel_scope.cancel)
+            wire.write(upgrade.answer())
+            await _answer(socket, wire, bell)
+            wire.hurry(close_s)
+            await bell.until(lambda: not wire.is_writing)
+            nursery.cancel_scope.cancel()
     finally:
         await wire.farewell(close_s)
 
 
-async def _answer(socket: WebSocket, wire: Wire) -> None:
+async def _answer(socket: WebSocket, wire: Wire, bell: Bell) -> None:
     try:
         while True:
             message = await socket.receive()
-            opcode, payload = (TEXT, message.encode()) if isinstance(message, str) else (BINARY, bytes(message))
-            await wire.write(b"".join(frame(opcode, payload)))
+            opcode, payload = (TEXT, message.encode()) if isinstance(message, str) else (BINARY, message)
+            wire.write(b"".join(frame(opcode, payload)))
+            await bell.until(lambda: not wire.is_writing)
     except GoneError:
         return
     except FaultyError as fault:
-        await wire.write(close_frame(fault.code, fault.reason))
+        wire.write(close_frame(fault.code, fault.reason))

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 
 import trio
 
@@ -24,11 +23,13 @@ from router.connection import Connection, Desk
 from router.echo import ECHO_PATH, echo
 from router.files.http import Files
 from router.head import HEAD_S, Head, RefusedError, read_head
+from router.heart import Heart
 from router.incident import report
 from router.metrics import Metrics
 from router.outbox import CLOSE_S, Outbox
 from router.pace import Pace
 from router.pages import Pages, refusal, send_page
+from router.rounds import Rounds
 from router.tls import Tls
 from router.transport import HEARTBEAT_S, FaultyError, GoneError, WebSocket
 from router.upgrade import PATH, Upgrade, check_upgrade, wants_upgrade
@@ -87,6 +88,15 @@ class Front:
         self._jitter = jitter
         self._echo_path = ECHO_PATH if debug_echo else None
         self._files = files
+        self._rounds = Rounds()
+        self._heart = Heart(heartbeat_s)
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """What all connections share, forever: to be run beside ``handle``."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._rounds.run)
+            nursery.start_soon(self._heart.run)
+            task_status.started()
 
     async def handle(self, stream: trio.abc.HalfCloseableStream, full: bool = False) -> None:
         """Serve one connection to its end. ``full``: there is no place for one more session, but pages are answered."""
@@ -146,24 +156,21 @@ class Front:
         authorization: str | None,
     ) -> None:
         limits, metrics, pace = self._desk.limits, self._metrics, Pace(self._desk.limits, visit.pace)
+        opcode = TEXT if upgrade.format == "json" else BINARY
         wire = Wire(stream, metrics)
-        outbox = Outbox(limits, metrics, opcode=TEXT if upgrade.format == "json" else BINARY, close_s=self._close_s)
-        socket = WebSocket(
-            wire,
-            upgrade,
-            rest,
-            metrics,
-            frame_bytes=limits.frame_bytes,
-            pace=pace,
-            heartbeat_s=self._heartbeat_s,
-            first_s=self._heartbeat_s * (1 - self._jitter * random.random()),
-        )
+        outbox = Outbox(wire, self._rounds, limits, metrics, opcode=opcode, close_s=self._close_s)
+        socket = WebSocket(wire, metrics, rest, frame_bytes=limits.frame_bytes, pace=pace)
         connection = Connection(self._desk, outbox, CODECS[upgrade.format], authorization, visit.requests)
         outbox.join = connection.session.frames
+        heartbeat = self._heart.start(socket, self._heartbeat_s * (1 - self._jitter * random.random()))
         try:
-            read = partial(self._read, socket, connection, outbox, pace)
-            await socket.run(read, partial(outbox.write_to, wire))
+            async with trio.open_nursery() as nursery:
+                wire.start(nursery.start_soon, outbox.flush, nursery.cancel_scope.cancel)
+                wire.write(upgrade.answer())
+                await self._read(socket, connection, outbox, pace)
+                nursery.cancel_scope.cancel()
         finally:
+            self._heart.stop(heartbeat)
             visit.fault(_faults(connection, socket))
             try:
                 connection.lost()

@@ -20,7 +20,7 @@ METHODS = (b"GET", b"HEAD", b"POST", b"OPTIONS")  # the last two are for files o
 
 _READ_BYTES = 4_096
 _END = b"\r\n\r\n"
-#: wsproto decodes some header values as ASCII and raises through its caller's nursery on the first byte >= 0x80
+#: values of headers are read as ASCII everywhere; a control character in one is somebody smuggling
 _ILLEGAL = re.compile(rb"[^\t\r\n -~]|(?<!\r)\n|\r(?=[^\n])")
 
 #: why -> (status, sentence, further headers)
@@ -37,7 +37,7 @@ REFUSALS: dict[str, tuple[int, str, tuple[tuple[str, str], ...]]] = {
     "too_big": (431, f"A request head has at most {HEAD_BYTES_MAX} bytes.", ()),
     "full": (503, "The server has as many connections as it may hold.", (("Retry-After", "5"),)),
     "crowded": (503, "Too many connections come from your address.", (("Retry-After", "30"),)),
-    "draining": (503, "The server is shutting down.", (("Retry-After", "1"),)),
+    "draining": (503, "The server is starting or shutting down.", (("Retry-After", "1"),)),
     "http_version": (505, "HTTP/1.1 is spoken here.", ()),
 }
 

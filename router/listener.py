@@ -1,6 +1,6 @@
 """Accepting connections: a guard around each, a bound on all, and an end in three steps.
 
-trio's and trio-websocket's own servers let one handler's exception end every connection; here it is logged under
+trio's own server lets one handler's exception end every connection; here it is logged under
 an incident's id and ends its own. To stop: ``stop()`` closes the ports, then whoever knows the sessions tells them,
 then ``drain()`` waits for the last to go and aborts those that do not.
 """

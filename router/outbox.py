@@ -1,4 +1,4 @@
-"""What waits to go out to one client, bounded; and the one task that writes it.
+"""What waits to go out to one client, bounded.
 
 Everything that is ready goes out in one write, as arrays if the client takes arrays. A client that does not
 keep up is ended with 4008: what waits for it is dropped, so that it costs no more than its bound.
@@ -18,7 +18,9 @@ import trio
 
 from protocol import closing
 from protocol.session import Limits
+from router.incident import report
 from router.metrics import Metrics
+from router.rounds import Rounds
 from router.wire import Wire, close_frame, frame
 
 CLOSE_S = 5.0  # to take in what is queued and the close frame
@@ -27,26 +29,37 @@ _STRETCH = 256  # objects taken from a series at once
 
 
 class Outbox:
-    """The Carrier of a connection on a socket. ``opcode``: of its frames; ``close_s``: a polite end takes no longer.
+    """The Carrier of a connection on a socket; to be started with its wire, whose ``idle`` is ``flush``.
 
-    ``join`` makes frames of objects: ``Session.frames`` once there is a session.
+    ``opcode``: of its frames; ``close_s``: a polite end takes no longer. ``join`` makes frames of objects:
+    ``Session.frames`` once there is a session.
     """
 
-    __slots__ = ("_bytes", "_close_s", "_limits", "_metrics", "_opcode", "_queue", "_ready", "_scope",
-                 "_writing_since", "closing", "join")  # fmt: skip
+    __slots__ = ("_bytes", "_close_s", "_entered", "_limits", "_metrics", "_on_its_way", "_opcode", "_queue", "_rounds",
+                 "_wire", "closing", "join")  # fmt: skip
 
-    def __init__(self, limits: Limits, metrics: Metrics, *, opcode: int, close_s: float = CLOSE_S) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        rounds: Rounds,
+        limits: Limits,
+        metrics: Metrics,
+        *,
+        opcode: int,
+        close_s: float = CLOSE_S,
+    ) -> None:
         self.closing: tuple[int, str] | None = None
         self.join: Callable[[list[bytes]], list[bytes]] = list
+        self._wire = wire
+        self._rounds = rounds
         self._limits = limits
         self._metrics = metrics
         self._opcode = opcode
         self._close_s = close_s
         self._queue: deque[bytes | Iterator[bytes]] = deque()
         self._bytes = 0  # queued as bytes, or on their way
-        self._ready = trio.Event()
-        self._scope = trio.CancelScope()
-        self._writing_since: float | None = None
+        self._on_its_way = 0
+        self._entered = False  # in the next round
 
     # ------------------------------------------------------------ the Carrier: called from anywhere, never waits
 
@@ -55,7 +68,7 @@ class Outbox:
         if self.closing is None:
             self._queue.append(data)
             self._bytes += len(data)
-            self._ready.set()
+            self._enter()
             if self._bytes > self._limits.outbox_bytes or len(self._queue) > self._limits.outbox_notices:
                 self._check_bounds()
 
@@ -66,44 +79,57 @@ class Outbox:
         """
         if self.closing is None:
             self._queue.append(iter(objects))
-            self._ready.set()
+            self._enter()
 
     def close(self, code: int, reason: str) -> None:
         """Send what is queued, then close with ``code``. The first code stays."""
         if self.closing is None:
             self.closing = (code, reason)
-            self._scope.deadline = trio.current_time() + self._close_s
-            self._ready.set()
+            self._wire.hurry(self._close_s)
+            self._enter()
 
     def statistics(self) -> dict[str, int]:
         """What waits: objects, and bytes including those on their way."""
         return {"notices": len(self._queue), "bytes": self._bytes}
 
-    # ------------------------------------------------------------ the writer
+    # ------------------------------------------------------------ writing
 
-    async def write_to(self, wire: Wire) -> None:
-        """Write what comes until a close frame is out, the peer is gone, or closing took too long. To be run once."""
-        with self._scope:
-            try:
-                await self._write_to(wire)
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                pass
+    def flush(self) -> None:
+        """Write what is ready, unless something is on its way still; then the wire calls again when that is out."""
+        self._entered = False
+        if self._wire.is_writing:
+            return
+        try:
+            self._flush()
+        except Exception as problem:
+            report("outbox.failed", problem)
+            self._wire.tear()
 
-    async def _write_to(self, wire: Wire) -> None:
-        while self._queue or self.closing is None:
-            await self._ready.wait()
-            self._ready = trio.Event()
-            while objects := self._take():
-                await self._write(wire, objects)
-        await wire.write(close_frame(*self.closing))
+    def _flush(self) -> None:
+        self._bytes -= self._on_its_way
+        self._on_its_way = 0
+        if objects := self._take():
+            self._write(objects)
+        if self._wire.is_writing:
+            return
+        if self._queue:  # a long answer: others may go between its parts
+            self._enter()
+        elif self.closing is not None:
+            self._wire.write(close_frame(*self.closing))
 
-    async def _write(self, wire: Wire, objects: list[bytes]) -> None:
-        frames = self.join(objects)
-        self._writing_since = trio.current_time()
-        await wire.write(b"".join([part for payload in frames for part in frame(self._opcode, payload)]))
-        self._writing_since = None
-        self._bytes -= sum(map(len, objects))
+    def _write(self, objects: list[bytes]) -> None:
+        frames, size = self.join(objects), sum(map(len, objects))
+        self._wire.write(b"".join([part for payload in frames for part in frame(self._opcode, payload)]))
         self._metrics.frames_sent += len(frames)
+        if self._wire.is_writing:
+            self._on_its_way = size
+        else:
+            self._bytes -= size
+
+    def _enter(self) -> None:
+        if not self._entered:
+            self._entered = True
+            self._rounds.enter(self)
 
     def _take(self) -> list[bytes]:
         """All that is ready; of a series the next stretch, and nothing behind it."""
@@ -121,7 +147,7 @@ class Outbox:
         return taken
 
     def _check_bounds(self) -> None:
-        since = self._writing_since
+        since = self._wire.writing_since
         stuck = since is not None and trio.current_time() - since > STUCK_S
         if self._bytes > self._limits.outbox_bytes or stuck:
             self._queue.clear()

@@ -1,8 +1,12 @@
 """Putting the server together, and taking it apart: listen, drive, and drain on a signal.
 
+Deadlines that passed while no server ran fire before sessions are taken: each at its own moment, before anything newer.
+Meanwhile pages are answered (``/readyz`` says 503, ``/healthz`` 200) and sessions are told to come back.
+
 SIGTERM or SIGINT: the ports close, sessions hear ``session.ending``, what was taken is committed and
-answered, connections close; at most ``shutdown_s``. A second signal quits at once. SIGHUP: keys and certificate are
-read again, and sessions whose tokens no key vouches for any more are ended; if anything does not fit, nothing changes.
+answered, connections close; at most ``shutdown_s``. A second signal quits at once, also if the store hangs. SIGHUP: keys
+and certificate are read again, and sessions whose tokens no key vouches for any more are ended; if anything does not
+fit, nothing changes.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import structlog
 import trio
 
 from protocol.openrpc import document
+from protocol.times import Moment
 from router import build, garbage
 from router.addresses import Addresses
 from router.auth import Gate
@@ -40,6 +45,7 @@ log = structlog.get_logger("signalbox.server")
 RETRY_AFTER_S = 2.0
 JITTER = 0.5  # of the first heartbeat: who reconnected together does not beat together
 SECOND_SIGNAL = 130  # exit code
+PROGRESS_S = 5.0  # between two lines in the log about catching up
 
 
 async def serve(
@@ -74,7 +80,7 @@ async def serve(
     )
     _watch(metrics, driver, addresses)
     metrics.watch("files", lambda: {**files.statistics(), **tickets.statistics()})
-    pages = Pages(ready=partial(_readiness, driver), openrpc=_openrpc, metrics=metrics)
+    pages = Pages(ready=lambda: _readiness(driver, front), openrpc=_openrpc, metrics=metrics)
     server = config.server
     front = Front(
         driver,
@@ -98,22 +104,50 @@ async def serve(
     with garbage.loading():
         await driver.start()
     log.info("loaded", core=build.core(), **driver.core.house.statistics())
-    try:
-        async with trio.open_nursery() as nursery:
-            driver.hub.discard = lambda item: nursery.start_soon(discard, contents, item, driver.submit)
-            nursery.start_soon(sweep, contents, driver.read)
-            await nursery.start(driver.run)
-            await driver.settled()
-            serving = partial(listener.serve, listeners)
-            await nursery.start(serving)
-            host = f"[{server.host}]" if ":" in server.host else server.host
-            print(f"signalbox ready on {'ws' if tls is None else 'wss'}://{host}:{port_of(listeners)}/v1", flush=True)
-            nursery.start_soon(_reload_on_hangup, driver, read_gate or (lambda: gate), tls)
-            code = await _until_stopped(driver, front, listener, server.shutdown_s)
-            nursery.cancel_scope.cancel()
-    finally:
-        await driver.close()
-    return code
+    async with trio.open_nursery() as signals:  # they are heard until the store is closed
+        try:
+            async with trio.open_nursery() as nursery:
+                driver.hub.discard = lambda item: nursery.start_soon(discard, contents, item, driver.submit)
+                nursery.start_soon(sweep, contents, driver.read)
+                await nursery.start(driver.run)
+                await nursery.start(front.run)
+                front.draining = True
+                serving = partial(listener.serve, listeners)
+                await nursery.start(serving)
+                port = port_of(listeners)
+                await _catch_up(driver)
+                front.draining = False
+                stopping: trio.Event = await signals.start(_hear_signals, driver, signals.cancel_scope)
+                host = f"[{server.host}]" if ":" in server.host else server.host
+                print(f"signalbox ready on {'ws' if tls is None else 'wss'}://{host}:{port}/v1", flush=True)
+                nursery.start_soon(_reload_on_hangup, driver, read_gate or (lambda: gate), tls)
+                await stopping.wait()
+                await _shut_down(driver, front, listener, server.shutdown_s)
+                nursery.cancel_scope.cancel()
+        finally:
+            await driver.close()
+        signals.cancel_scope.cancel()
+    return SECOND_SIGNAL if driver.abandoned else 0
+
+
+async def _catch_up(driver: Driver) -> None:
+    """Wait until what fell due before the start has fired, and say now and then how far that is."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_tell_progress, driver)
+        await driver.settled()
+        nursery.cancel_scope.cancel()
+
+
+async def _tell_progress(driver: Driver) -> None:
+    while True:
+        await trio.sleep(PROGRESS_S)
+        reached = driver.core.house.wheel.now
+        log.info(
+            "catching up",
+            fired=driver.core.fired,
+            reached=Moment(reached).text(),
+            behind_s=(driver.now() - reached) // 1000,
+        )
 
 
 async def _reload_on_hangup(driver: Driver, read_gate: Callable[[], Gate], tls: Tls | None) -> None:
@@ -130,31 +164,29 @@ async def _reload_on_hangup(driver: Driver, read_gate: Callable[[], Gate], tls: 
             log.info("reloaded", ended=await driver.recheck())
 
 
-async def _until_stopped(driver: Driver, front: Front, listener: Listener, shutdown_s: float) -> int:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        name = signal.Signals(await anext(signals)).name
-        log.info("stopping", signal=name, limit_s=shutdown_s)
-        code = 0
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_shut_down, driver, front, listener, shutdown_s, nursery.cancel_scope)
-            async for _ in signals:
-                log.warning("stopping at once")
-                code = SECOND_SIGNAL
-                nursery.cancel_scope.cancel()
-        return code
-
-
-async def _shut_down(
-    driver: Driver, front: Front, listener: Listener, shutdown_s: float, scope: trio.CancelScope
+async def _hear_signals(
+    driver: Driver, everything: trio.CancelScope, task_status: trio.TaskStatus[trio.Event] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    """Drain within the limit, then end the scope that waits for a second signal."""
+    """Tells of the first signal by an event; the second one ends everything, whatever the store is doing."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        stopping = trio.Event()
+        task_status.started(stopping)
+        log.info("stopping", signal=signal.Signals(await anext(signals)).name)
+        stopping.set()
+        await anext(signals)
+        log.warning("stopping at once")
+        driver.abandon()
+        everything.cancel()
+
+
+async def _shut_down(driver: Driver, front: Front, listener: Listener, shutdown_s: float) -> None:
+    """Drain within the limit."""
     front.draining = True
     listener.stop()
     started = trio.current_time()
     await driver.drain("shutdown", RETRY_AFTER_S, limit_s=shutdown_s / 2)  # the other half is for saying goodbye
     await listener.drain(max(0.0, shutdown_s - (trio.current_time() - started)))
     log.info("stopped", **msgspec.structs.asdict(driver.statistics))
-    scope.cancel()
 
 
 def _watch(metrics: Metrics, driver: Driver, addresses: Addresses) -> None:
@@ -167,9 +199,11 @@ def _watch(metrics: Metrics, driver: Driver, addresses: Addresses) -> None:
         metrics.watch("mail", driver.errands.mailer.statistics)
 
 
-def _readiness(driver: Driver) -> tuple[bool, str]:
+def _readiness(driver: Driver, front: Front) -> tuple[bool, str]:
     if driver.draining:
         return False, "shutting down"
+    if front.draining:
+        return False, "catching up with what fell due while no server ran"
     if not driver.available:
         return False, "the store takes no changes"
     return True, "ready"

@@ -1,42 +1,37 @@
-"""One WebSocket on one stream. trio-websocket lives in this file and nowhere else.
+"""One WebSocket on one stream, read by the task of its connection. ``websockets`` lives in this file and nowhere else.
 
-It does the handshake, reads frames and answers pings and closes. It never touches the socket: it gets a stream of
-ours, because of what it does when left alone (trio-websocket 0.12, wsproto 1.3):
+The library's protocol without I/O reads the frames, answers pings and the peer's close, and says what is against
+RFC 6455. What it leaves to its user is done here: parts are put together, text is decoded, pings of ours are counted.
+What it would do as fast as it comes has a pace here.
 
-- it drops bytes that came with the handshake, or before it was accepted: the stream holds them back;
-- a header it does not like raises through its nursery: it reads our own short head instead of the peer's;
-- frames against the protocol end it without a close frame: closing the stream only marks it, the goodbye is ours;
-- it raises in its reader when a ping crosses a close: one nursery a connection, and the peer's faults stay in it;
-- it answers pings and takes parts of messages as fast as they come: here they have a pace.
-
-Frames go out past it, through the same Wire: many at a time, encoded once.
+Bytes are handed to it a stretch at a time: a peer whose frames are tiny would otherwise hold everybody up for as long
+as it takes to read thousands of them. Frames go out past it, through the Wire: many at a time, encoded once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections import deque
 
-import trio
-from trio_websocket import ConnectionClosed, WebSocketConnection
-from wsproto import ConnectionType, WSConnection
-from wsproto.events import BytesMessage, Ping, Pong, TextMessage
-from wsproto.utilities import ProtocolError
+from websockets.exceptions import PayloadTooBig, ProtocolError
+from websockets.frames import Frame, Opcode
+from websockets.protocol import OPEN, SERVER
+from websockets.protocol import Protocol as Frames
 
 from protocol import closing
 from router.metrics import Metrics
 from router.pace import Pace
-from router.upgrade import Upgrade
-from router.wire import Wire
+from router.wire import Wire, frame
 
-HANDSHAKE_S = 10.0
 HEARTBEAT_S = 20.0
 UNANSWERED_MAX = 2
+PING = 0x89
 
 _READ_BYTES = 16_384
-_ABNORMAL = 1006  # never on the wire: the connection broke
-_PEER_FAULTS = (
-    ProtocolError, ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError,
-)  # fmt: skip
+_STRETCH_BYTES = 2_048
+_FAULTS = (ProtocolError, PayloadTooBig, UnicodeDecodeError)
+_SILENT = logging.getLogger("signalbox.websocket")  # what a peer did wrong is in the metrics
+_SILENT.setLevel(logging.CRITICAL + 1)
 
 
 class GoneError(Exception):
@@ -55,191 +50,131 @@ class FaultyError(Exception):
 class WebSocket:
     """One upgraded connection.
 
-    Parameters: ``upgrade``: the checked handshake; ``rest``: bytes that came behind it; ``frame_bytes``: the size
-    of a message, at most; ``pace``: how fast it is read; ``heartbeat_s``: seconds between pings, of which two may stay
-    unanswered; ``first_s``: seconds to the first ping, so that those who came together do not beat together.
+    Parameters: ``rest``: bytes that came behind the handshake; ``frame_bytes``: the size of a message, at most;
+    ``pace``: how fast it is read.
     """
 
-    def __init__(
-        self,
-        wire: Wire,
-        upgrade: Upgrade,
-        rest: bytes,
-        metrics: Metrics,
-        *,
-        frame_bytes: int,
-        pace: Pace,
-        heartbeat_s: float = HEARTBEAT_S,
-        first_s: float | None = None,
-    ) -> None:
-        self._wire = wire
-        self._upgrade = upgrade
-        self._stream = HeldStream(wire, upgrade.head(), rest, metrics, pace)
-        self._frame_bytes = frame_bytes
-        self._pace = pace
-        self._heartbeat_s = heartbeat_s
-        self._first_s = heartbeat_s if first_s is None else first_s
+    __slots__ = ("_answered", "_ending", "_frames", "_kind", "_metrics", "_pace", "_parts", "_pings", "_protocol",
+                 "_told", "_unread", "_wire", "faulty", "is_waiting")  # fmt: skip
+
+    def __init__(self, wire: Wire, metrics: Metrics, rest: bytes = b"", *, frame_bytes: int, pace: Pace) -> None:
         self.faulty = False  # the peer broke the WebSocket protocol or a limit of it
+        self.is_waiting = False  # for the peer
+        self._wire = wire
+        self._metrics = metrics
+        self._pace = pace
+        self._protocol = Frames(SERVER, max_size=frame_bytes, logger=_SILENT)
+        self._unread = rest
+        self._frames: deque[Frame] = deque()
+        self._kind: Opcode | None = None  # of the message whose parts are coming
+        self._parts: list[bytes] = []
+        self._ending: GoneError | FaultyError | None = None  # behind the frames
         self._pings = 0  # sent, ever
-        self._unanswered = 0
-        self._websocket: _Paced
-
-    async def run(self, read: Callable[[], Awaitable[None]], write: Callable[[], Awaitable[None]]) -> None:
-        """Shake hands, then do both until either returns. Whatever the peer does wrong ends here, quietly.
-
-        Afterwards nobody uses the wire: its farewell is the caller's to say.
-        """
-        try:
-            async with trio.open_nursery() as nursery:
-                await self._shake_hands(nursery)
-                nursery.start_soon(self._beat, nursery)
-                nursery.start_soon(_last, write, nursery.cancel_scope)
-                await _last(read, nursery.cancel_scope)
-        except* _PEER_FAULTS:
-            pass
+        self._answered = 0  # of these
+        self._told = False
 
     async def receive(self) -> str | bytes:
         """The next whole message. Raises GoneError or FaultyError when there will be none."""
+        while True:
+            while self._frames:
+                message = self._take(self._frames.popleft())
+                if message is not None:
+                    return message
+            if self._ending is not None:
+                self.faulty = isinstance(self._ending, FaultyError)
+                raise self._ending
+            await self._read()
+
+    def _take(self, part: Frame) -> str | bytes | None:
+        """The message that is whole with this frame."""
+        if part.opcode is Opcode.PONG:
+            self._pong(part.data)
+        elif part.opcode in _MESSAGES:
+            if part.fin and self._kind is None:
+                return self._whole(part.opcode, part.data)
+            return self._join(part)
+        return None
+
+    def _join(self, part: Frame) -> str | bytes | None:
+        kind = self._kind = self._kind or part.opcode
+        if part.data:  # endless empty parts, which no limit of bytes ever ends, are not hoarded
+            self._parts.append(bytes(part.data))
+        if not part.fin:
+            return None
+        parts, self._parts, self._kind = self._parts, [], None
+        return self._whole(kind, b"".join(parts))
+
+    def _whole(self, opcode: Opcode, data: bytes | bytearray | memoryview) -> str | bytes | None:
+        if opcode is Opcode.BINARY:
+            return bytes(data)
         try:
-            message = await self._websocket.get_message()
-        except ConnectionClosed:
-            ending = self._ending()
-            self.faulty = isinstance(ending, FaultyError)
-            raise ending from None
-        # trio-websocket counts characters, the limit is in bytes
-        if isinstance(message, str) and not message.isascii() and len(message.encode()) > self._frame_bytes:
-            self.faulty = True
-            raise FaultyError(closing.TOO_BIG, closing.MEANINGS[closing.TOO_BIG][0])
-        return message
+            return str(data, "utf-8")
+        except UnicodeDecodeError:
+            self._frames.clear()
+            self._ending = FaultyError(1007, "text that is not UTF-8")
+            return None
 
-    def _ending(self) -> GoneError | FaultyError:
-        ended = self._websocket.closed
-        if ended is None or ended.code == _ABNORMAL or self._wire.finished:
-            return GoneError()
-        return FaultyError(ended.code, ended.reason or "")
+    # ------------------------------------------------------------ reading
 
-    async def _shake_hands(self, nursery: trio.Nursery) -> None:
-        with trio.fail_after(HANDSHAKE_S):
-            # what wrap_server_stream does, with our own class
-            self._websocket = _Paced(
-                self._stream,
-                WSConnection(ConnectionType.SERVER),
-                message_queue_size=1,  # a longer queue costs 26 % [perf.md], and is not bounded in bytes
-                max_message_size=self._frame_bytes,
-                receive_buffer_size=_READ_BYTES,
-            )
-            self._websocket.pace = self._pace
-            nursery.start_soon(self._websocket._reader_task)
-            request = await self._websocket._get_request()
-            await request.accept(subprotocol=self._upgrade.subprotocol)
-        self._stream.release()
+    async def _read(self) -> None:
+        """Some more frames, at their pace."""
+        if not self._unread:
+            self.is_waiting = True
+            self._unread = await self._wire.read(_READ_BYTES)
+            self.is_waiting = False
+            if not self._unread:
+                self._ending = GoneError()
+                return
+        stretch, self._unread = self._unread[:_STRETCH_BYTES], self._unread[_STRETCH_BYTES:]
+        self._metrics.bytes_received += len(stretch)
+        protocol = self._protocol
+        protocol.receive_data(stretch)
+        self._frames.extend(protocol.events_received())  # type: ignore[arg-type] # no handshake comes here
+        answers = [data for data in protocol.data_to_send() if data]
+        goodbye = answers.pop() if protocol.state is not OPEN else b""
+        await self._pace.bytes(len(stretch))
+        if extra := sum(not part.fin or part.opcode not in _MESSAGES for part in self._frames):
+            await self._pace.frame(extra)
+        if answers:
+            self._wire.pong(b"".join(answers))
+        if goodbye:
+            self._end(goodbye)
+
+    def _end(self, goodbye: bytes) -> None:
+        """The peer said goodbye and gets it back, or did what it must not: then the goodbye is somebody else's.
+
+        Nothing is read after that, or a peer could fill our memory.
+        """
+        fault, sent = self._protocol.parser_exc, self._protocol.close_sent
+        self._unread = b""
+        if fault is None:
+            self._ending = GoneError()
+            self._wire.write(goodbye)
+        elif isinstance(fault, _FAULTS) and sent is not None:
+            self._ending = FaultyError(sent.code, closing.MEANINGS.get(sent.code, (sent.reason, ""))[0])
+        else:
+            raise fault
 
     # ------------------------------------------------------------ heartbeat
 
-    async def _beat(self, nursery: trio.Nursery) -> None:
-        """Ping; reset a peer that left two pings unanswered, or hoards.
+    def beat(self) -> None:
+        """Ping; tear off a peer that left two pings unanswered.
 
         A beat tells nothing while we ourselves do not read because the house is full: the answer may lie unread.
         """
-        told, wait_s = False, self._first_s
-        while not self._is_hoarding():
-            await trio.sleep(wait_s)
-            wait_s = self._heartbeat_s
-            tells = self._stream.is_waiting or self._wire.is_writing
-            if self._unanswered < UNANSWERED_MAX:
-                nursery.start_soon(self._ping)
-            elif tells and told:
-                break
-            told = tells
-        self._wire.torn = True
-        nursery.cancel_scope.cancel()
+        told, self._told = self._told, self.is_waiting or self._wire.is_writing
+        if self._pings - self._answered < UNANSWERED_MAX:
+            self._pings += 1
+            if not self._wire.is_writing:
+                self._wire.write(b"".join(frame(PING, b"%d" % self._pings)))
+        elif told and self._told:
+            self._wire.tear()
 
-    async def _ping(self) -> None:
-        self._pings += 1
-        self._unanswered += 1
-        try:
-            await self._websocket.ping(b"%d" % self._pings)
-        except ConnectionClosed:
-            return
-        self._unanswered -= 1
-
-    def _is_hoarding(self) -> bool:
-        """True if a message has more parts than it may have bytes: empty ones, which no size limit ever ends."""
-        return len(self._websocket._message_parts) > self._frame_bytes
+    def _pong(self, data: bytes | bytearray | memoryview) -> None:
+        """The answer to a ping answers those before it."""
+        text = bytes(data)
+        if text.isdigit() and self._answered < int(text) <= self._pings:
+            self._answered = int(text)
 
 
-class _Paced(WebSocketConnection):
-    """The library's connection, with a pace for what it would do as fast as it comes."""
-
-    pace: Pace
-
-    async def _handle_ping_event(self, event: Ping) -> None:
-        await self.pace.frame()
-        await super()._handle_ping_event(event)
-
-    async def _handle_pong_event(self, event: Pong) -> None:
-        await super()._handle_pong_event(event)
-        await self.pace.frame()
-
-    async def _handle_message_event(self, event: TextMessage | BytesMessage) -> None:
-        await super()._handle_message_event(event)
-        if not event.message_finished:
-            await self.pace.frame()
-
-
-class HeldStream(trio.abc.Stream):
-    """What trio-websocket takes for the socket: our head first, after ``release`` what the peer sends.
-
-    Speed work has its place here: a non-blocking receive first saves a turn of the loop.
-    """
-
-    def __init__(self, wire: Wire, head: bytes, rest: bytes, metrics: Metrics, pace: Pace) -> None:
-        self.is_waiting = False
-        self._pace = pace
-        self._wire = wire
-        self._head = head
-        self._rest = rest
-        self._metrics = metrics
-        self._released = trio.Event()
-        self._closed = False
-
-    def release(self) -> None:
-        """The handshake is done: what follows is frames."""
-        self._released.set()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """The head, then what came behind it, then the socket."""
-        if self._head:
-            head, self._head = self._head, b""
-            return head
-        if not self._released.is_set():
-            await self._released.wait()
-        if self._closed:
-            raise trio.ClosedResourceError
-        if self._rest:
-            data, self._rest = self._rest[:max_bytes], self._rest[max_bytes:]
-        else:
-            self.is_waiting = True
-            data = bytes(await self._wire.stream.receive_some(max_bytes))
-            self.is_waiting = False
-        self._metrics.bytes_received += len(data)
-        await self._pace.bytes(len(data))
-        return data
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Through the wire, among the frames that go past the library."""
-        await self._wire.write(bytes(data))
-
-    async def wait_send_all_might_not_block(self) -> None:
-        """Nobody asks; a stream must have it."""
-        await trio.lowlevel.checkpoint()
-
-    async def aclose(self) -> None:
-        """Mark it; the socket stays open for the farewell."""
-        self._closed = True
-        await trio.lowlevel.checkpoint()
-
-
-async def _last(job: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
-    await job()
-    scope.cancel()
+_MESSAGES = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)

@@ -5,7 +5,9 @@ A browser cannot see close codes before the upgrade, so origin and version are r
 
 from __future__ import annotations
 
+import hashlib
 import re
+from base64 import b64encode
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
@@ -17,6 +19,7 @@ from router.head import Head, RefusedError
 PATH = "/v1"
 SUBPROTOCOLS: dict[str, Format] = {"signalbox.v1.json": "json", "signalbox.v1.msgpack": "msgpack"}
 
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")  # 16 bytes in base64
 
 
@@ -27,15 +30,13 @@ class Upgrade(Struct, frozen=True):
     subprotocol: str | None
     format: Format
 
-    def head(self) -> bytes:
-        """The same handshake in its shortest form.
-
-        This is what the WebSocket library gets to see instead of the peer's own head: nothing in it was not checked.
-        """
+    def answer(self) -> bytes:
+        """The head that accepts it. [RFC 6455 §4.2.2]"""
+        digest = hashlib.sha1(self.key.encode("ascii") + _GUID, usedforsecurity=False).digest()
         protocol = f"Sec-WebSocket-Protocol: {self.subprotocol}\r\n" if self.subprotocol else ""
         return (
-            f"GET {PATH} HTTP/1.1\r\nHost: signalbox\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {self.key}\r\n{protocol}\r\n"
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Accept: {b64encode(digest).decode()}\r\n{protocol}\r\n"
         ).encode("ascii")
 
 

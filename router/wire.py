@@ -1,14 +1,22 @@
 """The way out of one connection: whole frames or nothing, and an end that is either polite or abrupt.
 
-Two facts decide everything. ``torn``: a write did not come to its end, so half a frame may be out; nothing may
-follow it and the socket is reset. ``finished``: a close frame has gone out; nothing follows that either, and the
-peer gets time to read it. A server's frames carry no mask, so a frame here is a few bytes before the payload.
+Nobody waits to write. What the socket takes at once goes out at once, by one call of the system; only what it does not
+take is left to a task, which lives as long as something is left. TLS and streams in memory always need the task.
+
+Three facts decide everything. ``is_writing``: something is on its way, and what comes now goes behind it. ``torn``: a
+write did not come to its end, so half a frame may be out; nothing may follow it and the socket is reset. ``finished``:
+a close frame has gone out; nothing follows that either, and the peer gets time to read it. A server's frames carry no
+mask, so a frame here is a few bytes before the payload.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import struct
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Protocol
 
 import trio
 
@@ -20,50 +28,137 @@ _REASON_BYTES_MAX = 123
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST
 
 
-class Wire:
-    """Writes to one stream, one at a time, whoever asks."""
+class Spawn(Protocol):
+    """``start_soon`` of a nursery."""
 
-    __slots__ = ("_lock", "_metrics", "finished", "stream", "torn")
+    def __call__(self, job: Callable[[], Awaitable[None]], /) -> None:
+        """Run ``job`` in a task."""
+
+
+def _nothing() -> None: ...
+
+
+class Wire:
+    """Reads and writes one stream. ``start`` comes first."""
+
+    __slots__ = ("_deadline", "_ended", "_idle", "_last", "_metrics", "_pong", "_rest", "_scope", "_socket", "_spawn",
+                 "finished", "stream", "torn", "writing_since")  # fmt: skip
 
     def __init__(self, stream: trio.abc.HalfCloseableStream, metrics: Metrics) -> None:
         self.stream = stream
         self.torn = False
         self.finished = False
-        self._lock = trio.StrictFIFOLock()
+        self.writing_since: float | None = None  # trio's time
+        self._socket = stream.socket if isinstance(stream, trio.SocketStream) else None
         self._metrics = metrics
+        self._rest = b""  # behind what is on its way
+        self._pong = b""  # behind that
+        self._last = False  # a close frame was handed in
+        self._scope: trio.CancelScope | None = None
+        self._deadline = math.inf
+
+    def start(self, spawn: Spawn, idle: Callable[[], None], ended: Callable[[], None]) -> None:
+        """``spawn`` runs a task that ends with the connection. ``idle`` is called when what had to wait is out,
+        ``ended`` when nothing more can be written: a close frame is out, or the wire is torn.
+        """
+        self._spawn, self._idle, self._ended = spawn, idle, ended
 
     @property
     def is_writing(self) -> bool:
         """True while a write is under way: if that lasts, the peer does not read."""
-        return self._lock.locked()
+        return self.writing_since is not None
 
-    async def write(self, data: bytes) -> None:
-        """Write whole frames; a close frame comes alone and ends the wire, what comes later is dropped.
+    # ------------------------------------------------------------ in
 
-        Raises BrokenResourceError if the peer is gone or an earlier write was cut short.
-        """
+    async def read(self, count: int) -> bytes:
+        """What has come, at most so many bytes; empty at the end, however it came to it."""
         try:
-            self._lock.acquire_nowait()  # saves a turn of trio's loop in the ordinary case
-        except trio.WouldBlock:
-            await self._lock.acquire()
-        try:
-            await self._write(data)
-        finally:
-            self._lock.release()
+            if self._socket is None:
+                return bytes(await self.stream.receive_some(count))
+            while True:
+                await trio.lowlevel.wait_readable(self._socket)
+                try:
+                    return os.read(self._socket.fileno(), count)
+                except BlockingIOError:
+                    continue
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            return b""
 
-    async def _write(self, data: bytes) -> None:
-        if self.torn:
-            raise trio.BrokenResourceError("an earlier write was cut short")
-        if self.finished:
+    # ------------------------------------------------------------ out
+
+    def write(self, data: bytes) -> None:
+        """Write whole frames, behind what is on its way; a close frame comes alone and is the last."""
+        if self.torn or self._last:
             return
-        self.torn = True  # until proven otherwise: a cancelled send does not say how much has gone out
-        await self.stream.send_all(data)
-        self.torn = False
-        self.finished = data[0] == CLOSE
+        self._last = data[0] == CLOSE
         self._metrics.bytes_sent += len(data)
+        if self.is_writing:
+            self._rest += data
+            return
+        self._rest = self._try(data)
+        if self._rest:
+            self.writing_since = trio.current_time()
+            self._spawn(self._drain)
+        elif self._last:
+            self._finish()
+
+    def pong(self, data: bytes) -> None:
+        """Answer a ping; of several that must wait, only the last. [RFC 6455 §5.5.3]"""
+        if self.is_writing:
+            self._pong = data
+        else:
+            self.write(data)
+
+    def tear(self) -> None:
+        """Write nothing more: the socket will be reset."""
+        self.torn = True
+        self._ended()
+
+    def hurry(self, limit_s: float) -> None:
+        """What is written from now on must be out in so many seconds, or the wire is torn."""
+        self._deadline = trio.current_time() + limit_s
+        if self._scope is not None:
+            self._scope.deadline = self._deadline
+
+    def _try(self, data: bytes) -> bytes:
+        """What of it the socket does not take at once."""
+        if self._socket is None:
+            return data
+        try:
+            return data[os.write(self._socket.fileno(), data) :]
+        except BlockingIOError:
+            return data
+        except OSError:  # the peer is gone
+            self.tear()
+            return b""
+
+    async def _drain(self) -> None:
+        try:
+            with trio.CancelScope(deadline=self._deadline) as self._scope:
+                while self._rest:
+                    data, self._rest = self._rest, b""
+                    await self.stream.send_all(data)
+                    if not self._rest and not self._last:
+                        self._rest, self._pong = self._pong, b""
+                self.writing_since = None
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        finally:
+            self.torn = self.torn or self.is_writing  # a cancelled send does not say how much has gone out
+        if self.torn:
+            self._ended()
+        elif self._last:
+            self._finish()
+        else:
+            self._idle()
+
+    def _finish(self) -> None:
+        self.finished = not self.torn
+        self._ended()
 
     async def farewell(self, limit_s: float) -> None:
         """Close the stream, once nobody else uses it: politely if a close frame is out. At most ``limit_s``."""
+        self._last = True
         if self.torn:
             await abort(self.stream)
         elif self.finished:

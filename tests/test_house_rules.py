@@ -37,7 +37,7 @@ EXCEPT = {("actors/hours.py", "zoneinfo")}
 NEVER_CALLED = {"open", "print", "input", "id", "hash", "eval", "exec", "vars", "globals", "breakpoint"}
 CLOCKS = {"now", "utcnow", "today", "fromtimestamp"}
 #: modules behind which a library stands
-ONLY_IN = {"trio_websocket": "router/transport.py", "wsproto": "router/transport.py"}
+ONLY_IN = {"websockets": "router/transport.py"}
 LINES_MAX = 400
 #: longer than that, for now: take a line out when its file is shorter
 LONG = {
@@ -122,7 +122,7 @@ def test_imports_go_down_and_never_up_or_sideways(room: str) -> None:
         ("actors/x.py", "if TYPE_CHECKING:\n    from logging import Logger"), ("actors/x.py", "import zoneinfo"),
         ("actors/x.py", "from . import core"), ("storage/x.py", "from actors.core import Core"),
         ("storage/x.py", "import router.driver"), ("storage/x.py", "import trio"),
-        ("router/x.py", "import trio_websocket"), ("router/x.py", "from wsproto.utilities import ProtocolError"),
+        ("router/x.py", "import websockets"),
         ("router/x.py", "from tests.world import World"), ("router/x.py", "import examples.demo"),
     ],
 )  # fmt: skip
@@ -134,7 +134,7 @@ def test_an_import_against_the_floors_is_seen(path: str, text: str) -> None:
     ("path", "text"),
     [
         ("actors/hours.py", "from zoneinfo import ZoneInfo"), ("actors/x.py", "from protocol import ids"),
-        ("router/transport.py", "import trio_websocket\nfrom wsproto.utilities import ProtocolError"),
+        ("router/transport.py", "from websockets.frames import Frame"),
         ("router/x.py", "from actors.core import Core\nimport time"), ("storage/x.py", "import asyncpg, threading"),
     ],
 )  # fmt: skip

@@ -149,16 +149,20 @@ async def _frames(data: bytes) -> None:
     desk: Any = _Desk()
     metrics = Metrics()
     pages = Pages(ready=lambda: (True, ""), openrpc=lambda: b"", metrics=metrics)
-    listener = Listener(Front(desk, pages, metrics).handle, metrics)  # type: ignore[arg-type] # memory streams
+    front = Front(desk, pages, metrics)
+    listener = Listener(front.handle, metrics)  # type: ignore[arg-type] # memory streams
     here, there = memory_stream_pair()
     good = b"GET /v1 HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     with trio.fail_after(1_000):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(listener._guard, there, False)
-            await here.send_all(good + b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" + data)
-            await here.send_eof()
-            while await here.receive_some():
-                pass
+            await nursery.start(front.run)
+            async with trio.open_nursery() as connections:
+                connections.start_soon(listener._guard, there, False)
+                await here.send_all(good + b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" + data)
+                await here.send_eof()
+                while await here.receive_some():
+                    pass
+            nursery.cancel_scope.cancel()
 
 
 # ---------------------------------------------------------------- where to begin

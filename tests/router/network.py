@@ -109,6 +109,13 @@ class House:
         here, there = memory_stream_pair()
         return Peer(here), there
 
+    async def serve(self, stream: trio.abc.HalfCloseableStream) -> None:
+        """One connection, and what the front does beside it, until the connection ends."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.front.run)
+            await self.front.handle(stream)
+            nursery.cancel_scope.cancel()
+
 
 def build(limits: Limits | None = None, *, connections_max: int = 100, **settings: Any) -> House:
     desk, metrics = FakeDesk(limits or Limits()), Metrics()
@@ -124,6 +131,7 @@ async def house(limits: Limits | None = None, **settings: Any):
     listeners = await open_listeners(["127.0.0.1"], 0)
     built.port = port_of(listeners)
     async with trio.open_nursery() as nursery:
+        await nursery.start(built.front.run)
         await nursery.start(built.listener.serve, listeners)
         yield built
         nursery.cancel_scope.cancel()

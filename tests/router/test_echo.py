@@ -39,7 +39,7 @@ async def test_it_is_not_there_unless_it_is_asked_for() -> None:
     built = build()
     peer, stream = built.in_memory()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(built.front.handle, stream)
+        nursery.start_soon(built.serve, stream)
         await peer.send(head(path="/debug/echo"))
         assert (await peer.response_head()).startswith(b"HTTP/1.1 404 ")
         await peer.stream.aclose()

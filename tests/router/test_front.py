@@ -130,7 +130,7 @@ async def test_nothing_is_taken_from_a_slow_consumer_after_its_overflow():
     here, there = lockstep_stream_pair()
     peer = Peer(here)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(built.front.handle, there)
+        nursery.start_soon(built.serve, there)
         await peer.upgrade()
         await peer.opened()
         built.desk.tell_all(bytes(500))
@@ -147,7 +147,7 @@ async def test_a_session_whose_last_answer_never_comes_is_closed_in_the_end(auto
     built.desk.submit = lambda item: None
     peer, stream = built.in_memory()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(built.front.handle, stream)
+        nursery.start_soon(built.serve, stream)
         await peer.upgrade()
         await peer.send(masked(OPEN))
         await peer.send(masked(CLOSE))
@@ -204,7 +204,7 @@ async def test_a_slow_head_is_told_so(autojump_clock):
     peer, stream = built.in_memory()
     await peer.send(head()[:40])
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(built.front.handle, stream)
+        nursery.start_soon(built.serve, stream)
         assert (await peer.everything()).startswith(b"HTTP/1.1 408 ")
         assert trio.current_time() == pytest.approx(10, abs=0.1)
         await peer.stream.aclose()

@@ -207,7 +207,7 @@ async def test_a_half_open_link_is_ended_and_others_are_kept(autojump_clock: Moc
 
 async def in_memory(built: House, nursery: trio.Nursery) -> Peer:
     peer, stream = built.in_memory()
-    nursery.start_soon(built.front.handle, stream)
+    nursery.start_soon(built.serve, stream)
     await peer.upgrade()
     return await peer.opened()
 
@@ -239,7 +239,7 @@ async def test_a_session_opened_in_time_may_then_be_as_quiet_as_it_likes(autojum
     built = build(heartbeat_s=10_000, open_s=10)
     async with trio.open_nursery() as nursery:
         peer, stream = built.in_memory()
-        nursery.start_soon(built.front.handle, stream)
+        nursery.start_soon(built.serve, stream)
         await peer.upgrade()
         await trio.sleep(9)
         await peer.opened()

@@ -8,44 +8,55 @@ from protocol.ids import Principal
 from protocol.session import Limits, Session
 from router.metrics import Metrics
 from router.outbox import STUCK_S, Outbox
+from router.rounds import Rounds
 from router.wire import TEXT, Wire
 
 LIMITS = Limits(outbox_notices=10, outbox_bytes=1_000)
 
 
+class Recorded(Wire):
+    """Notes what is written."""
+
+    def __init__(self, stream, metrics) -> None:
+        super().__init__(stream, metrics)
+        self.written = []
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+        super().write(data)
+
+
 class Writing:
-    """An outbox whose writer runs towards a peer in memory; ``lockstep``: a write waits until the peer reads."""
+    """An outbox that writes to a peer in memory; ``lockstep``: a write waits until the peer reads."""
 
     def __init__(self, nursery: trio.Nursery, limits: Limits = LIMITS, *, lockstep: bool = False) -> None:
         here, there = lockstep_stream_pair() if lockstep else memory_stream_pair()
         self.metrics = Metrics()
-        self.outbox = Outbox(limits, self.metrics, opcode=TEXT)
-        self.wire = Wire(there, self.metrics)
+        self.wire, rounds = Recorded(there, self.metrics), Rounds()
+        self.outbox = Outbox(self.wire, rounds, limits, self.metrics, opcode=TEXT)
         self.peer = Peer(here)
         self.ended = trio.Event()
-        nursery.start_soon(self._run)
-
-    async def _run(self) -> None:
-        await self.outbox.write_to(self.wire)
-        self.ended.set()
+        self.wire.start(nursery.start_soon, self.outbox.flush, self.ended.set)
+        nursery.start_soon(rounds.run)
 
 
 async def test_what_is_ready_goes_out_in_one_write_and_in_order(nursery):
-    sent = []
-
-    class Recorded(Wire):
-        async def write(self, data: bytes) -> None:
-            sent.append(data)
-            await super().write(data)
-
-    _, there = memory_stream_pair()
-    outbox = Outbox(LIMITS, Metrics(), opcode=TEXT)
+    writing = Writing(nursery)
     for text in (b"1", b"2", b"3"):
-        outbox.send(text)
-    nursery.start_soon(outbox.write_to, Recorded(there, Metrics()))
+        writing.outbox.send(text)
     await wait_all_tasks_blocked()
-    assert sent == [b"\x81\x011\x81\x012\x81\x013"]
-    assert outbox.statistics() == {"notices": 0, "bytes": 0}
+    assert writing.wire.written == [b"\x81\x011\x81\x012\x81\x013"]
+    assert writing.outbox.statistics() == {"notices": 0, "bytes": 0}
+
+
+async def test_what_cannot_be_encoded_ends_its_own_connection_only(nursery):
+    writing, other = Writing(nursery), Writing(nursery)
+    writing.outbox.join = lambda objects: [None]
+    writing.outbox.send(b"1")
+    other.outbox.send(b"2")
+    assert (await other.peer.frame())[1] == b"2"
+    assert writing.wire.torn
+    assert writing.ended.is_set()
 
 
 @pytest.mark.parametrize(("batch", "frames"), [(True, [b"[1,2,3]"]), (False, [b"1", b"2", b"3"])])
@@ -161,7 +172,7 @@ async def test_an_empty_answer_holds_nothing_up(nursery):
     assert (await writing.peer.frame())[1] == b"after"
 
 
-async def test_a_peer_that_is_gone_ends_the_writer(nursery):
+async def test_a_peer_that_is_gone_ends_the_wire(nursery):
     writing = Writing(nursery)
     await writing.peer.stream.aclose()
     writing.outbox.send(b"0")

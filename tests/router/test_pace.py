@@ -69,7 +69,7 @@ async def test_a_flood_of_pings_is_answered_at_that_rate_and_requests_behind_it_
     built = build(LIMITS, heartbeat_s=1_000)
     here, there = built.in_memory()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(built.front.handle, there)
+        nursery.start_soon(built.serve, there)
         await here.upgrade()
         await here.opened()
         started = trio.current_time()
@@ -85,7 +85,7 @@ async def test_a_flood_of_fragments_and_pongs_is_read_at_that_rate(autojump_cloc
     built = build(LIMITS, heartbeat_s=1_000)
     here, there = built.in_memory()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(built.front.handle, there)
+        nursery.start_soon(built.serve, there)
         await here.upgrade()
         await here.opened()
         started = trio.current_time()
@@ -100,7 +100,7 @@ async def test_a_large_message_is_taken_but_not_many_at_once(autojump_clock: Moc
     built = build(Limits(bytes_per_s=10_000, frame_bytes=110_000), heartbeat_s=1_000)
     here, there = built.in_memory()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(built.front.handle, there)
+        nursery.start_soon(built.serve, there)
         await here.upgrade()
         await here.opened()
         started = trio.current_time()

@@ -1,9 +1,10 @@
 import struct
+from contextlib import asynccontextmanager
 
 import pytest
 import trio
 from network import Peer
-from trio.testing import memory_stream_pair, wait_all_tasks_blocked
+from trio.testing import lockstep_stream_pair, memory_stream_pair, wait_all_tasks_blocked
 
 from router.metrics import Metrics
 from router.wire import TEXT, Wire, close_frame, frame, part
@@ -34,14 +35,25 @@ def test_a_close_reason_is_cut_between_characters():
     assert data[4:].decode() == "ä" * 61
 
 
+@asynccontextmanager
+async def started(stream):
+    """A wire, until it ends or the test does."""
+    wire = Wire(stream, Metrics())
+    async with trio.open_nursery() as nursery:
+        wire.start(nursery.start_soon, lambda: None, nursery.cancel_scope.cancel)
+        yield wire
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_cancelled_write_tears_the_wire_and_the_peer_sees_a_reset():
     client, server = await socket_pair()
-    wire = Wire(server, Metrics())
-    with trio.move_on_after(0.01):
-        await wire.write(b"".join(frame(TEXT, bytes(20_000_000))))
+    async with started(server) as wire:
+        wire.write(b"".join(frame(TEXT, bytes(20_000_000))))
+        assert wire.is_writing
     assert wire.torn
-    with pytest.raises(trio.BrokenResourceError):
-        await wire.write(b"".join(frame(TEXT, b"{}")))
+    sent = wire._metrics.bytes_sent
+    wire.write(b"".join(frame(TEXT, b"{}")))
+    assert wire._metrics.bytes_sent == sent
     await wire.farewell(5)
     with pytest.raises(trio.BrokenResourceError):
         await Peer(client).everything()
@@ -49,8 +61,8 @@ async def test_a_cancelled_write_tears_the_wire_and_the_peer_sees_a_reset():
 
 async def test_a_whole_write_leaves_the_wire_whole():
     client, server = await socket_pair()
-    wire = Wire(server, Metrics())
-    await wire.write(b"".join(frame(TEXT, b"{}")))
+    async with started(server) as wire:
+        wire.write(b"".join(frame(TEXT, b"{}")))
     assert not wire.torn
     await wire.farewell(5)
     assert await Peer(client).everything() == b"\x81\x02{}"
@@ -58,34 +70,68 @@ async def test_a_whole_write_leaves_the_wire_whole():
 
 async def test_nothing_follows_a_close_frame():
     client, server = await socket_pair()
-    wire = Wire(server, Metrics())
-    await wire.write(close_frame(1000, "done"))
-    await wire.write(b"".join(frame(TEXT, b"late")))
+    async with started(server) as wire:
+        wire.write(close_frame(1000, "done"))
+        wire.write(b"".join(frame(TEXT, b"late")))
     await client.send_eof()
     await wire.farewell(5)
     assert await Peer(client).everything() == close_frame(1000, "done")
 
 
-async def test_writes_of_two_tasks_do_not_mix():
-    client, server = await socket_pair()
-    wire = Wire(server, Metrics())
-    peer = Peer(client)
-    async with trio.open_nursery() as nursery:
+@pytest.mark.parametrize("kind", ["socket", "memory"])
+async def test_what_does_not_fit_goes_out_later_and_in_order(kind):
+    client, server = await socket_pair() if kind == "socket" else memory_stream_pair()
+    async with started(server) as wire:
         for letter in (b"a", b"b", b"c"):
-            nursery.start_soon(wire.write, b"".join(frame(TEXT, letter * 150_000)))
-        await wait_all_tasks_blocked()
+            wire.write(b"".join(frame(TEXT, letter * 5_000_000)))
         assert wire.is_writing
-        read = [(await peer.frame())[1] for _ in range(3)]
-    assert sorted(read) == [b"a" * 150_000, b"b" * 150_000, b"c" * 150_000]
-    assert not wire.is_writing
+        peer = Peer(client)
+        for letter in (b"a", b"b", b"c"):
+            assert await peer.frame() == (TEXT, letter * 5_000_000)
+        await wait_all_tasks_blocked()
+        assert not wire.is_writing
+    assert not wire.torn
+
+
+async def test_of_pings_behind_a_write_only_the_last_is_answered():
+    client, server = await socket_pair()
+    async with started(server) as wire:
+        wire.write(b"".join(frame(TEXT, bytes(20_000_000))))
+        for text in (b"1", b"2", b"3"):
+            wire.pong(b"".join(frame(0x8A, text)))
+        peer = Peer(client)
+        await peer.frame()
+        assert await peer.frame() == (0x8A, b"3")
+
+
+async def test_who_must_hurry_and_cannot_is_torn(autojump_clock):
+    here, there = lockstep_stream_pair()
+    async with started(there) as wire:
+        wire.write(b"".join(frame(TEXT, b"{}")))
+        wire.hurry(5)
+        await trio.sleep_forever()
+    assert trio.current_time() == pytest.approx(5)
+    assert wire.torn
+    await here.aclose()
+
+
+async def test_a_write_to_a_peer_that_is_gone_ends_the_wire():
+    client, server = await socket_pair()
+    client.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await client.aclose()
+    async with started(server) as wire:
+        while True:
+            wire.write(b"".join(frame(TEXT, b"{}")))
+            await trio.lowlevel.checkpoint()
+    assert wire.torn
 
 
 async def test_unread_input_does_not_destroy_the_last_words():
     """Closing a socket with input in its buffer sends a reset, and the peer loses what it has not read yet."""
     client, server = await socket_pair()
     await client.send_all(bytes(100_000))
-    wire = Wire(server, Metrics())
-    await wire.write(close_frame(4029, "flooding"))
+    async with started(server) as wire:
+        wire.write(close_frame(4029, "flooding"))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(wire.farewell, 5)
         assert await Peer(client).everything() == close_frame(4029, "flooding")

@@ -12,7 +12,7 @@ few have stands in the column ``detail``, because a timeline is the one table th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from operator import attrgetter
 from types import UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from protocol.codec import decode_json, encode_json
+from protocol.codec import encode_json, json_decoder
 from protocol.objects import By, Entry
 from protocol.records import (
     AgentRecord,
@@ -44,6 +44,13 @@ Row = Sequence[Any]
 Kind = Literal["text", "integer", "boolean", "bytes", "json"]
 _SCALARS: tuple[tuple[type, Kind], ...] = ((str, "text"), (bool, "boolean"), (int, "integer"), (bytes, "bytes"))
 
+#: columns of text where a few values come again and again
+_OF_A_FEW = frozenset(
+    {"agent", "assignee", "begun_service", "channel", "channel_class", "kind", "language", "lateness", "need",
+     "service", "state", "status"}
+)  # fmt: skip
+KNOWN_MAX = 1_024  # of one column: then it begins anew
+
 
 class Column(NamedTuple):
     """A column: its name, what it holds, and the annotation of its field."""
@@ -59,7 +66,7 @@ class Table:
     Parameters: the table's name, the struct, and the columns of the primary key.
     """
 
-    __slots__ = ("_decoders", "_json", "_values", "columns", "key", "key_of", "name", "names", "struct")
+    __slots__ = ("_json", "_known", "_values", "columns", "key", "key_of", "name", "names", "struct")
 
     def __init__(self, name: str, struct: type[Struct], key: tuple[str, ...]) -> None:
         self.name, self.struct, self.key = name, struct, key
@@ -68,8 +75,8 @@ class Table:
         self.key_of = attrgetter(*key)  # of a record
         self._values = attrgetter(*self.names)
         self._json = tuple(index for index, column in enumerate(self.columns) if column.kind == "json")
-        decoders = [(index, _decoder(column)) for index, column in enumerate(self.columns)]
-        self._decoders = tuple((index, decode) for index, decode in decoders if decode is not None)
+        known = [(index, _known(column)) for index, column in enumerate(self.columns)]
+        self._known = tuple((index, values) for index, values in known if values is not None)
 
     def row(self, record: Any) -> Row:
         """The record's values in the order of the columns."""
@@ -81,9 +88,9 @@ class Table:
     def record(self, row: Row) -> Any:
         """The record of a row that was selected with ``select_list``. Raises msgspec.DecodeError."""
         values = list(row)
-        for index, decode in self._decoders:
-            values[index] = decode(values[index])
-        return self.struct(**dict(zip(self.names, values, strict=True)))
+        for index, known in self._known:
+            values[index] = known[values[index]]
+        return self.struct(*values)
 
     def select_list(self, alias: str) -> str:
         """The columns for a SELECT: ``c.id, c.service, …``."""
@@ -103,22 +110,40 @@ def _options(annotation: Any) -> tuple[Any, ...]:
     return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
 
 
-def _decoder(column: Column) -> Callable[[Any], Any] | None:
-    """What must be done to a value that was read; None = nothing.
+class _Known(dict[Any, Any]):
+    """What values that were read are in a record, decoded when they are first met.
 
-    Most tuples are one of a few (no tags, these skills): the cache spares decoding them again, and the
-    conversations of a snapshot share them. Dicts are never shared.
+    Most are one of a few (no tags, these skills, this service): so they are decoded once, and the records of a
+    snapshot share them. Those that are different each time do not stay long.
     """
+
+    def __init__(self, decode: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._decode = decode
+
+    def __missing__(self, value: Any) -> Any:
+        decoded = self._decode(value)
+        if len(self) >= KNOWN_MAX:
+            self.clear()
+        self[value] = decoded
+        return decoded
+
+
+def _known(column: Column) -> _Known | None:
+    """What is known of a column's values; None = they stand in a record as they are read."""
     if column.kind == "boolean":
-        return bool  # SQLite has no booleans
-    if column.kind != "json":
-        return None
-    decode = partial(_from_json, column.annotation)
-    return lru_cache(maxsize=4096)(decode) if get_origin(column.annotation) is tuple else decode
+        return _Known(bool)  # SQLite has no booleans
+    if column.kind == "json":
+        return _Known(partial(_from_json, json_decoder(column.annotation)))
+    return _Known(_same) if column.name in _OF_A_FEW else None
 
 
-def _from_json(annotation: Any, text: str | None) -> Any:
-    return None if text is None else decode_json(text, annotation)
+def _same(value: Any) -> Any:
+    return value
+
+
+def _from_json(decode: Callable[[str], Any], text: str | None) -> Any:
+    return None if text is None else decode(text)
 
 
 def _json_text(value: Any) -> str | None:
@@ -140,6 +165,7 @@ Detail = msgspec.defstruct(
     omit_defaults=True,
     module=__name__,
 )
+_detail_of = json_decoder(Detail)
 
 
 class EntryColumns(Struct):
@@ -212,7 +238,7 @@ def entry_of(row: Row) -> Entry:
         reason=reason,
         agent=agent,
         service=service,
-        **({} if detail is None else msgspec.structs.asdict(decode_json(detail, Detail))),
+        **({} if detail is None else msgspec.structs.asdict(_detail_of(detail))),
     )
 
 

@@ -131,7 +131,12 @@ class AgentActor(Actor):
         """Derived, never stored: red, orange or green. [behaviour §2]"""
         if not self.is_there(channel_class):
             return "red"
-        return "green" if any(self._room(service, channel_class) for service in self.services.values()) else "orange"
+        if self._is_full(channel_class):
+            return "orange"
+        for service in self.services.values():
+            if self._below_limit(service, channel_class):
+                return "green"
+        return "orange"
 
     def is_there(self, channel_class: str) -> bool:
         """Switched on, and online or within the longest grace."""
@@ -143,21 +148,24 @@ class AgentActor(Actor):
             return None
         own, limit = self._maximum(channel_class), service.record.settings.max_slots.get(channel_class)
         used, used_here = self._used(channel_class), self._held_in.get((service.record.id, channel_class), 0)
-        bounds = [(taken, most) for taken, most in ((used, own), (used_here, limit)) if most]
+        ratio, spare = 0.0, None
+        for taken, most in ((used, own), (used_here, limit)):
+            if most:
+                ratio = max(ratio, taken / most)
+                spare = most - taken if spare is None else min(spare, most - taken)
         return Seat(
             agent=self.record.id,
             skills=self._skills,
             used=used,
-            ratio=max((taken / most for taken, most in bounds), default=0.0),
-            spare=min((most - taken for taken, most in bounds), default=None),
+            ratio=ratio,
+            spare=spare,
             idle_since=self.record.assigned_last.get(channel_class, -1),
             place=service.places[self.record.id],
         )
 
     def full(self, channel_class: str) -> Rule:
         """What keeps an agent who is there from taking more: its own maximum or a service's."""
-        own = self._maximum(channel_class)
-        return "at_maximum" if own is not None and self._used(channel_class) >= own else "service_limit"
+        return "at_maximum" if self._is_full(channel_class) else "service_limit"
 
     def holds(self) -> list[str]:
         """The conversations that take its slots."""
@@ -196,10 +204,11 @@ class AgentActor(Actor):
 
     def _room(self, service: ServiceActor, channel_class: str) -> bool:
         """Below its own maximum and below this service's."""
+        return not self._is_full(channel_class) and self._below_limit(service, channel_class)
+
+    def _is_full(self, channel_class: str) -> bool:
         own = self._maximum(channel_class)
-        if own is not None and self._used(channel_class) >= own:
-            return False
-        return self._below_limit(service, channel_class)
+        return own is not None and self._used(channel_class) >= own
 
     def _below_limit(self, service: ServiceActor, channel_class: str) -> bool:
         limit = service.record.settings.max_slots.get(channel_class)

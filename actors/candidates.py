@@ -69,6 +69,8 @@ class Candidates:
         new = None if seat is None else (rank(self.strategy, seat), seat)
         if new is not None:
             seats[agent] = new
+        if old is not None and new is not None and old[0] == new[0] and old[1].skills == new[1].skills:
+            return  # it stands where it stood
         for skills, pool in self._pools.get(channel_class, {}).items():
             if old is not None and skills <= old[1].skills:
                 pool.remove(old[0])

@@ -68,12 +68,12 @@ class ContactActor(Actor):
         match message:
             case Receive():
                 self._receive(message, turn)
-            case Start():
-                self._start(message, turn)
-            case Active():
-                self.record.last_active = turn.now
             case HandledBy():
                 self.record.last_agent = message.agent
+            case Active():
+                self.record.last_active = turn.now
+            case Start():
+                self._start(message, turn)
             case Introduced():
                 self.record.name = message.name or self.record.name
                 self.record.email = message.email or self.record.email
@@ -129,6 +129,8 @@ class ContactActor(Actor):
     def find(self, channel: str, service: str | None, agent: str | None, states: tuple[str, ...]) -> str | None:
         """The latest conversation on a channel in one of these states: that is in the named service or was
         begun there, or was begun with the named agent; with neither, the latest of all."""
+        if not self.conversations:
+            return None
         fitting = (record for record in self._on(channel, states) if _fits(record, service, agent))
         latest = max(fitting, key=lambda record: (record.created_at, record.id), default=None)
         return None if latest is None else latest.id

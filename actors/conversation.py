@@ -46,6 +46,7 @@ from protocol.records import DeliveryRecord
 from protocol.requests import (
     ConversationAssign,
     ConversationMove,
+    ConversationName,
     ConversationSnooze,
     ConversationTransfer,
     ConversationUpdate,
@@ -74,10 +75,10 @@ class ConversationActor(LivingActor):
                 self._do(message, turn)
             case Taken():
                 self._taken(message, turn)
-            case Due():
-                self._due(message.kind, turn)
             case Begin():
                 self._begin(message, turn)
+            case Due():
+                self._due(message.kind, turn)
             case NobodyFree():
                 self._wait(turn)
             case AssigneeLost():
@@ -119,6 +120,8 @@ class ConversationActor(LivingActor):
         match params:
             case MessageSend():
                 self._send(params, principal, by, turn)
+            case ConversationName():
+                self._plain(method, principal, by, turn)
             case MessageReact():
                 hidden = True if record.read_only else None
                 turn.answer = self._note(turn, "reaction", by, to=params.to, emoji=params.emoji, anonymous=hidden)
@@ -138,7 +141,7 @@ class ConversationActor(LivingActor):
             case ConversationUpdate():
                 self._update(params, turn)
             case _:
-                self._plain(method, principal, by, turn)
+                raise AssertionError(f"no rule for {method}")
 
     def _plain(self, method: str, principal: Principal, by: By, turn: Turn) -> None:
         """The requests that name nothing but the conversation."""

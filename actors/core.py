@@ -12,7 +12,6 @@ Same inputs, same outputs, byte for byte: time is an argument and nothing here r
 
 from __future__ import annotations
 
-import copy
 import functools
 import traceback
 from collections.abc import Callable, Sequence
@@ -51,7 +50,7 @@ from actors.memory import Memory
 from actors.messages import Due, Introduced, SessionEnded, SessionStarted
 from actors.presence import Gone, look_again
 from actors.service import ServiceActor
-from actors.system import Actor, Supervisor, Turn
+from actors.system import Actor, Supervisor, Turn, copied
 from actors.templates import TemplateActor
 from actors.wheel import Timer
 from protocol.codec import Call
@@ -139,7 +138,7 @@ class Core:
         """Whoever was online before a restart is in grace: written down with the next step."""
         for agent in self.house.agents.values():
             if agent.record.live and not agent.sessions:
-                self._before.setdefault(agent, copy.copy(agent.record))
+                self._before.setdefault(agent, copied(agent.record))
                 agent.lose(now)
 
     def questions(self, inputs: Sequence[Input]) -> list[Question]:
@@ -201,7 +200,7 @@ class Core:
         records: list[Record] = []
         for actor, old in self._before.items():
             if actor.record is not None and actor.record != old:
-                records.append(copy.copy(actor.record))
+                records.append(copied(actor.record))
                 actor.changed_step = self._step
         deliveries = tuple(self._deliveries.values())
         records.extend(deliveries)
@@ -447,9 +446,10 @@ class Core:
         self._notice(turn)
         self._undo.extend(turn.undo)
         for effect in turn.effects:
-            if isinstance(effect, EntryRecord):
+            kind = type(effect)
+            if kind is EntryRecord:
                 self._entries.append(effect)
-            elif isinstance(effect, DeliveryRecord):
+            elif kind is DeliveryRecord:
                 self._deliveries[effect.seq] = effect
                 self.memory.remember_delivery(effect)
             else:
@@ -477,9 +477,10 @@ class Core:
                 house.watches.regroup()
             elif isinstance(actor, FileActor):
                 self.memory.handled(actor)
+        watched = len(house.watches) > 0
         for actor, old in touched.items():
             place, now_at = house.views.put(actor.record)
-            if place != now_at or old != actor.record or old is actor.record:
+            if watched and (place != now_at or old != actor.record or old is actor.record):
                 house.watches.noticed(place, old, actor.record, turn.now)
 
     def _roll_back(self, turn: Turn, now: int, *, thoroughly: bool = False) -> None:

@@ -47,6 +47,8 @@ class Rules:
         Steps are told apart by what they do and not by when, so a ladder may be changed during a wait. Of several
         that do the same as many have fired as are remembered, the earliest first.
         """
+        if not record.steps_fired:
+            return 0 if self.names else None
         fired = list(record.steps_fired)
         for place, name in enumerate(self.names):
             if name not in fired:
@@ -83,7 +85,11 @@ def deadlines(record: ConversationRecord, rules: Rules) -> list[Deadline]:
 
 def earliest(due: list[Deadline]) -> Deadline | None:
     """The next one; of several at one moment the first in the list."""
-    return min(due, key=lambda deadline: deadline[0]) if due else None
+    first: Deadline | None = None
+    for deadline in due:
+        if first is None or deadline[0] < first[0]:
+            first = deadline
+    return first
 
 
 def quiet_since(record: ConversationRecord) -> int:

@@ -137,12 +137,12 @@ class House:
         """Those outside hear it as it is for them; mostly that is what everybody hears."""
         shown = from_outside(entry)
         if shown is entry:
-            parts = [(audience, entry)]
-        else:
-            outside = tuple(address for address in audience if address.startswith("contact:"))
-            inside = tuple(address for address in audience if not address.startswith("contact:"))
-            parts = [(inside, entry), (outside, shown)]
-        turn.effects.extend(Tell(to, ConversationEntry(what)) for to, what in parts if to)
+            if audience:
+                turn.effects.append(Tell(audience, ConversationEntry(entry)))
+            return
+        outside = tuple(address for address in audience if address.startswith("contact:"))
+        inside = tuple(address for address in audience if not address.startswith("contact:"))
+        turn.effects.extend(Tell(to, ConversationEntry(what)) for to, what in ((inside, entry), (outside, shown)) if to)
 
     def statistics(self) -> dict[str, int]:
         """How much of everything there is."""
@@ -167,7 +167,7 @@ class House:
 
 def _is_known(old: ConversationRecord, new: ConversationRecord) -> bool:
     """Whether nothing has changed that others hold of a conversation."""
-    return old.members is new.members and (old.contact, old.link) == (new.contact, new.link)
+    return old.members is new.members and old.contact == new.contact and old.link == new.link
 
 
 def _outsiders(record: ConversationRecord | None) -> dict[str, Literal["conversations", "memberships"]]:
@@ -182,18 +182,21 @@ def _outsiders(record: ConversationRecord | None) -> dict[str, Literal["conversa
 
 def _audience(record: ConversationRecord, entry: Entry, others: tuple[str, ...]) -> tuple[str, ...]:
     """The crew, whoever did it, whom it is about, and people outside if they may see it."""
-    agents = dict.fromkeys((*record.crew, *others))
+    told: dict[str, None] = {}
+    for agent in record.crew:
+        told[f"agent:{agent}"] = None
+    for agent in others:
+        told[f"agent:{agent}"] = None
     if entry.agent is not None:
-        agents[entry.agent] = None
+        told[f"agent:{entry.agent}"] = None
     if entry.origin is not None and entry.origin.agent is not None:
-        agents[entry.origin.agent] = None
-    told = [f"agent:{agent}" for agent in agents]
+        told[f"agent:{entry.origin.agent}"] = None
     by = entry.by
-    if by is not None and by.id is not None and by.kind != "contact" and (by.kind == "backend" or by.id not in agents):
-        told.append(f"{by.kind}:{by.id}")
+    if by is not None and by.id is not None and by.kind != "contact":
+        told[f"{by.kind}:{by.id}"] = None
     if entry.type in OUTSIDE_TYPES:
-        told.extend(_outside(record, entry))
-    return tuple(dict.fromkeys(told))
+        told.update(dict.fromkeys(_outside(record, entry)))
+    return tuple(told)
 
 
 def _outside(record: ConversationRecord, entry: Entry) -> list[str]:

@@ -91,11 +91,10 @@ def new_contact(house: House) -> str:
 # ---------------------------------------------------------------- what must be known before
 
 
-def questions(house: House, contact: str) -> Iterator[Question]:
+def questions(house: House, contact: str) -> tuple[Question, ...]:
     """What must be read before a contact can be named: itself, and whom it was merged into."""
     name = present(house, contact)
-    if name not in house.contacts:
-        yield ContactById(name)
+    return () if name in house.contacts else (ContactById(name),)
 
 
 def address_questions(house: House, place: Place) -> Iterator[Question]:

@@ -36,7 +36,7 @@ class KeyName(Struct, frozen=True):
 def names_of(call: Call, principal: Principal) -> list[KeyName]:
     """All names of a request; the one that is looked at first comes first."""
     names, params = [], call.params
-    if isinstance(params, ConnectorReceive):
+    if type(params) is ConnectorReceive:
         names.append(KeyName(f"channel:{params.channel}", params.external_id, call.method, None))
     if params.key is not None:
         names.append(KeyName(principal.owner, params.key, _digest(call), KEY_MS))

@@ -113,7 +113,7 @@ class Memory:
 
     def questions(self, inputs: Sequence[Input]) -> list[Question]:
         """What must be read before these inputs can be done; empty = go ahead."""
-        opening = {item.session: item.principal for item in inputs if isinstance(item, Opened)}
+        opening = {item.session: item.principal for item in inputs if type(item) is Opened}
         raised = [question for item in inputs for question in self._raised(item, opening)]
         raised += map(ContactById, self._orphans)
         return list(dict.fromkeys(question for question in raised if question not in self._answers))
@@ -140,12 +140,12 @@ class Memory:
 
     def _raised(self, item: Input, opening: dict[int, Principal]) -> Iterator[Question]:
         match item:
-            case Opened(principal=principal) if principal.role == "contact":
-                yield from identity.sign_in_questions(self._house, principal)
             case Asked(session=session, call=call):
                 asker = self._house.sessions.get(session) or opening.get(session)
                 if asker is not None:
                     yield from self._by_request(call.params, asker)
+            case Opened(principal=principal) if principal.role == "contact":
+                yield from identity.sign_in_questions(self._house, principal)
             case Wanted(file=name, principal=principal):
                 if principal.role == "contact":  # which may go by another name now
                     yield from self._contact(principal.sub)
@@ -156,10 +156,15 @@ class Memory:
     def _by_request(self, params: Any, principal: Principal) -> Iterator[Question]:
         if getattr(params, "key", None) is not None:
             yield from self._key(principal.owner, params.key)
-        yield from self._files(getattr(params, "attachments", ()))
-        if isinstance(params, ConversationUpdate) and params.picture:
-            yield from self._files((params.picture,))
-        match params:
+        attachments = getattr(params, "attachments", ())
+        if attachments:
+            yield from self._files(attachments)
+        match params:  # a miss costs as much as the rest: what is asked for most comes first
+            case MessageSend() | MessageReact():
+                yield from self._conversation(params.conversation)
+                seq = params.to if isinstance(params, MessageReact) else params.reply_to
+                if seq is not None:
+                    yield entry_question(params.conversation, seq)
             case ConnectorReceive():
                 yield from self._key(f"channel:{params.channel}", params.external_id)
                 yield from self._by_address(params)
@@ -204,11 +209,10 @@ class Memory:
             case ConversationRead():
                 yield from self._conversation(params.conversation)
                 yield from self._counted(params.conversation, params.seq, principal.address)
-            case MessageReact() | MessageSend():
+            case ConversationUpdate():
+                if params.picture:
+                    yield from self._files((params.picture,))
                 yield from self._conversation(params.conversation)
-                seq = params.to if isinstance(params, MessageReact) else params.reply_to
-                if seq is not None:
-                    yield entry_question(params.conversation, seq)
             case MessageForward():
                 yield from self._conversation(params.conversation)
                 yield from forward.questions(params)
@@ -237,7 +241,7 @@ class Memory:
             yield ConversationById(conversation)
             return
         for contact in actor.record.outside:
-            yield from self._contact(contact)
+            yield from identity.questions(self._house, contact)
 
     def _meeting(self, meeting: str) -> Iterator[Question]:
         """One that is over or cancelled may be named too; who may see it depends on its conversation."""
@@ -385,8 +389,9 @@ class Memory:
 
     def _may_leave(self, record: ConversationRecord) -> bool:
         """Whether nothing here needs it any more: not live, no meeting ahead, nobody to be mailed what is in it."""
-        ahead = self._house.meetings.holds(record.id)
-        return record.state not in LIVE and not ahead and record.unmailed_since is None
+        if record.state in LIVE or record.unmailed_since is not None:
+            return False
+        return not self._house.meetings.holds(record.id)
 
     def handled(self, file: FileActor) -> None:
         """A file was looked at or sent: look at the end of the step whether it is still needed here."""

@@ -63,17 +63,18 @@ def wrote(record: ConversationRecord, entry: Entry, now: int, *, mail: bool) -> 
     record.messages += 1
     if is_agent(author):
         record.answered = record.messages
-    own = ReadMark(author, record.messages, entry.seq)
+    own, has_mark = ReadMark(author, record.messages, entry.seq), False
     marks = []
     for mark in record.read:
         if mark.who == author:
             marks.append(own)
-        elif mark.since is None or mark.unmailed is None:
+            has_mark = True
+        elif mark.since is None or (mail and mark.unmailed is None):
             marks.append(_left_unread(mark, now, due=mail and mark.who != mailed))
         else:
             marks.append(mark)
     record.read = tuple(marks)
-    if own not in marks and _is_reader(record, author):  # came in this very turn
+    if not has_mark and _is_reader(record, author):  # came in this very turn
         _put(record, own)
 
 
@@ -137,11 +138,15 @@ def settle(house: House, turn: Turn) -> None:
     mail = house.settings.mail is not None
     for actor, old in turn.before.items():
         record = actor.record
-        if isinstance(record, ConversationRecord):
+        if type(record) is ConversationRecord:
             before = old if isinstance(old, ConversationRecord) else None
-            if before is not None and (before.contact, before.members) != (record.contact, record.members):
+            if before is not None and _has_other_outsiders(before, record):
                 _merge(house, before, record)
             follow(record, before, turn.now, mail=mail)
+
+
+def _has_other_outsiders(old: ConversationRecord, record: ConversationRecord) -> bool:
+    return old.contact != record.contact or old.members != record.members
 
 
 def _merge(house: House, old: ConversationRecord, record: ConversationRecord) -> None:

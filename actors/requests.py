@@ -112,7 +112,11 @@ def address(call: Call, principal: Principal) -> str:
 def begin(core: Core, call: Call, principal: Principal, turn: Turn) -> None:
     """Check the request and hand it to its actor. Raises RequestError to refuse it."""
     house, params = core.house, call.params
-    match params:
+    match params:  # a miss costs as much as a small rule: what is asked for most comes first
+        case MessageSend() | MessageReact():
+            _about_conversation(house, call, principal, turn)  # first: whether it may be seen at all
+            _check_entry(core, params, principal)
+            files.check(house, getattr(params, "attachments", ()), principal)
         case ConnectorReceive():
             _receive(core, params, principal, turn)
         case ConnectorDelivered():
@@ -158,10 +162,6 @@ def begin(core: Core, call: Call, principal: Principal, turn: Turn) -> None:
             _about_conversation(house, call, principal, turn, Seen(principal.address, params.seq, counted))
             if principal.role == "backend":
                 raise refused("not_in_crew", "only who is in a conversation reads it")
-        case MessageReact() | MessageSend():
-            _about_conversation(house, call, principal, turn)  # first: whether it may be seen at all
-            _check_entry(core, params, principal)
-            files.check(house, getattr(params, "attachments", ()), principal)
         case ConversationUpdate() if isinstance(params.picture, str):
             _about_conversation(house, call, principal, turn)
             files.check_picture(house, params.picture, principal)
@@ -177,7 +177,7 @@ def _about_conversation(
 ) -> None:
     """Hand the request to its conversation, as it is or as this message."""
     actor = found(house, call.params.conversation, call.method, principal)
-    if isinstance(call.params, ConversationPresence):
+    if type(call.params) is ConversationPresence:
         watching.present(house, call.params, principal, turn)
     elif call.method not in ("conversation.get", "conversation.explain"):
         turn.send(actor, message or Do(call.params, principal, call.method))
@@ -205,7 +205,7 @@ def _about_contact(house: House, params: ContactName | ContactUpdate, principal:
 
 def check_channel(call: Call, principal: Principal) -> None:
     """Before anything is looked up: a connector speaks for its channels only. Raises RequestError (forbidden)."""
-    if isinstance(call.params, ConnectorReceive) and call.params.channel not in principal.channels:
+    if type(call.params) is ConnectorReceive and call.params.channel not in principal.channels:
         raise refused("forbidden", "that channel is not in your token")
 
 
@@ -342,12 +342,15 @@ def result(core: Core, call: Call, principal: Principal, turn: Turn) -> Any:
     """The answer, from the house as it is when the turn is quiet."""
     house, params = core.house, call.params
     match params:
+        case MessageSend() | MessageComment() | MessageReact() | MessageForward():
+            return OneEntry(from_outside(turn.answer) if principal.role == "contact" else turn.answer)
+        case ConnectorReceive():
+            record = house.conversations[turn.about].record
+            return Received(summary(house, record, turn.now), turn.answer)
         case ConversationGet():
             return _page(house, params, principal, turn.now)
         case ConversationList():
             return _items(core, params, principal, turn.now)
-        case MessageSend() | MessageComment() | MessageReact() | MessageForward():
-            return OneEntry(from_outside(turn.answer) if principal.role == "contact" else turn.answer)
         case ConversationCreate() | ConversationInvite() | ConversationRemove() | JoinLink():
             record = house.conversations[turn.about].record
             outside = principal.role == "contact"
@@ -364,9 +367,6 @@ def result(core: Core, call: Call, principal: Principal, turn: Turn) -> Any:
             return turn.answer
         case MeetingSlots() | MeetingSchedule() | MeetingName() | MeetingReschedule():
             return booking.result(core, call, turn)
-        case ConnectorReceive():
-            record = house.conversations[turn.about].record
-            return Received(summary(house, record, turn.now), turn.answer)
         case ConversationStart():
             name, continued = turn.about
             outside = principal.role == "contact"

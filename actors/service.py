@@ -102,12 +102,6 @@ class ServiceActor(Actor):
         match message:
             case MemberChanged():
                 self.seat(message.agent, message.channel_class)
-            case Listen():
-                self.listeners.listen(message.conversation, turn)
-            case Due():
-                self.listeners.tell(turn)
-            case Delete():
-                self._delete(turn)
             case Dispatch():
                 self._dispatch(message, turn)
             case Enqueue():
@@ -120,8 +114,14 @@ class ServiceActor(Actor):
                 self.offers.remove(message.conversation)
                 self.listeners.left(self._house.conversations[message.conversation].record, turn)
                 self._house.watches.moved(self.record.id, turn.now)
+            case Listen():
+                self.listeners.listen(message.conversation, turn)
+            case Due():
+                self.listeners.tell(turn)
             case PutService():
                 self._put(message.settings, turn)
+            case Delete():
+                self._delete(turn)
             case _:
                 raise AssertionError(f"a service cannot take {message}")
 

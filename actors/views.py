@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 LIVE = ("open", "snoozed")
 EVERY = "every"  # all live ones of a cell
 OUTSIDE = frozenset({EVERY, "online"})  # of the statuses; the others are the house's own business
+PLACES_MAX = 4_096  # kept to be used again
 Kept = Callable[[ConversationRecord], bool]
 
 
@@ -79,6 +80,7 @@ class Views:
         self._cells: dict[str | None, dict[str | None, dict[str | None, Cell]]] = {}
         self._crews: dict[str, dict[str, None]] = {}
         self.places: dict[str, Place] = {}
+        self._made: dict[tuple[object, ...], Place] = {}  # most conversations stand in one of a few
         self._in_crews: dict[str, tuple[str, ...]] = {}
         self.closed.clear()
 
@@ -87,7 +89,7 @@ class Views:
     def put(self, record: ConversationRecord) -> tuple[Place | None, Place]:
         """Bring the indexes in line with a record. Returns where it stood and where it stands."""
         old, new = self.places.get(record.id), self._place(record)
-        if old != new:
+        if old is not new and old != new:
             self._take_out(record.id, old)
             self._put_in(record.id, new)
             self.places[record.id] = new
@@ -103,9 +105,16 @@ class Views:
     def _place(self, record: ConversationRecord) -> Place:
         service = self._house.services.get(record.service or "")
         hidden = service is not None and service.record.settings.mode == "grab"
-        statuses = frozenset(self.statuses(record))
         whose = (EVERYBODY, record.owner) if hidden else (EVERYBODY,)
-        return Place(record.service, record.channel, whose, statuses)
+        online = self._online(record)
+        known = (record.service, record.channel, whose, record.state, needs(record), record.lateness, online)
+        place = self._made.get(known)
+        if place is None:
+            if len(self._made) >= PLACES_MAX:
+                self._made.clear()
+            place = Place(record.service, record.channel, whose, frozenset(self.statuses(record)))
+            self._made[known] = place
+        return place
 
     def statuses(self, record: ConversationRecord) -> Iterator[str]:
         """Every status that holds for a conversation. [behaviour §5]"""
@@ -120,15 +129,22 @@ class Views:
                 yield "pending"
         if record.lateness is not None:
             yield record.lateness
-        contact = self._house.contacts.get(record.contact or "")
-        if record.state in LIVE and record.channel_class == "chat" and contact is not None and contact.sessions:
+        if self._online(record):
             yield "online"
+
+    def _online(self, record: ConversationRecord) -> bool:
+        if record.channel_class != "chat" or record.state not in LIVE:
+            return False
+        contact = self._house.contacts.get(record.contact or "")
+        return contact is not None and bool(contact.sessions)
 
     def _put_in(self, conversation: str, place: Place) -> None:
         if EVERY in place.statuses:
             for whose in place.whose:
                 cells = self._cells.setdefault(place.service, {}).setdefault(whose, {})
-                cell = cells.setdefault(place.channel, Cell())
+                cell = cells.get(place.channel)
+                if cell is None:
+                    cell = cells[place.channel] = Cell()
                 for status in place.statuses:
                     cell.ids(status).add(conversation)
 

@@ -63,7 +63,9 @@ class _Notification(Struct, frozen=True, tag_field="jsonrpc", tag="2.0"):
 
 
 def _to_wire(value: Any) -> Any:
-    if isinstance(value, Moment | Duration):
+    if isinstance(value, Moment):
+        return value.text()
+    if isinstance(value, Duration):
         return value.text()
     if isinstance(value, frozenset):
         return sorted(value)

@@ -72,8 +72,14 @@ class Moment(int):
 
     def text(self) -> str:
         """Write it as RFC 3339 in UTC with milliseconds."""
-        seconds, milliseconds = divmod(int(self), 1000)
-        return f"{_second(seconds)}.{milliseconds:03d}Z"
+        return _moment_text(self)
+
+
+@lru_cache(maxsize=8192)
+def _moment_text(ticks: int) -> str:
+    """One turn writes one moment many times: into the answer, its key's record, and what each session hears."""
+    seconds, milliseconds = divmod(int(ticks), 1000)
+    return f"{_second(seconds)}.{milliseconds:03d}Z"
 
 
 @lru_cache(maxsize=8192)

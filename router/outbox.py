@@ -86,7 +86,7 @@ class Outbox:
         if self.closing is None:
             self.closing = (code, reason)
             self._wire.hurry(self._close_s)
-            self._enter()
+            self.flush()  # now: a goodbye of the peer that comes next is the answer to ours
 
     def statistics(self) -> dict[str, int]:
         """What waits: objects, and bytes including those on their way."""

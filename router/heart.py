@@ -13,6 +13,8 @@ import trio
 
 from actors.wheel import Timer, TimerWheel
 
+_GRAIN_MS = 50  # beats so near to each other come together: 20,000 connections would wake us a thousand times a second
+
 
 class Beating(Protocol):
     """A connection."""
@@ -26,6 +28,7 @@ class Heart:
 
     def __init__(self, beat_s: float) -> None:
         self._beat_ms = max(1, round(beat_s * 1000))
+        self._grain_ms = min(_GRAIN_MS, self._beat_ms)
         self._wheel = TimerWheel()
         self._next = math.inf  # what ``run`` sleeps until, in ticks
         self._sooner = trio.Event()
@@ -33,7 +36,8 @@ class Heart:
     def start(self, one: Beating, first_s: float) -> Timer:
         """Let it beat, first after so many seconds, until ``stop``."""
         timer = Timer(one)
-        self._arm(timer, _now() + round(first_s * 1000))
+        at = _now() + round(first_s * 1000)
+        self._arm(timer, -(-at // self._grain_ms) * self._grain_ms)
         return timer
 
     def stop(self, timer: Timer) -> None:

@@ -182,11 +182,19 @@ class Codec:
             return frame.lstrip(b" \t\r\n").startswith(b"[")
         return frame[:1] in (b"\xdc", b"\xdd") or 0x90 <= (frame[0] if frame else 0) <= 0x9F
 
+    def _head_of(self, frame: bytes | str) -> int:
+        """How long the head of an array is: in MessagePack there are NULs in it that belong to no text."""
+        if self.format == "json":
+            return 0
+        first = frame[:1]
+        return 3 if first == b"\xdc" else 5 if first == b"\xdd" else 1
+
     def _batch(self, frame: bytes | str, batch_max: int) -> list[Call | Refusal]:
         try:
             items = self._many(frame)
             if 1 <= len(items) <= batch_max:
-                return [_checked(_NAME_OF[type(item)], item, frame) for item in items]
+                _check_nul(frame, self._head_of(frame))
+                return [Call(_NAME_OF[type(item)], item.params, item.id) for item in items]
         except (*_UNREADABLE, _NulError):
             if not self._has_more(frame, batch_max) and (raw := self._items(frame)):
                 return [self._request(bytes(item)) for item in raw]
@@ -221,7 +229,8 @@ class Codec:
     def _understood(self, frame: bytes | str) -> Call | Refusal:
         try:
             item = self._one(frame)
-            return _checked(_NAME_OF[type(item)], item, frame)
+            _check_nul(frame)
+            return Call(_NAME_OF[type(item)], item.params, item.id)
         except (msgspec.ValidationError, _NulError):
             return self._explain(frame)
 
@@ -262,10 +271,11 @@ class _NulError(Exception):
     """A NUL character stands somewhere in the frame: PostgreSQL's text cannot hold it."""
 
 
-def _checked(method: str, item: Any, frame: bytes | str) -> Call:
-    if ("\\u0000" in frame) if isinstance(frame, str) else (b"\\u0000" in frame or b"\0" in frame):
+def _check_nul(frame: bytes | str, start: int = 0) -> None:
+    """Raises _NulError. Once a frame, since it looks at all of it from ``start`` on."""
+    found = "\\u0000" in frame if isinstance(frame, str) else b"\\u0000" in frame or frame.find(b"\0", start) >= 0
+    if found:
         raise _NulError
-    return Call(method, item.params, item.id)
 
 
 def _not_readable(text: str) -> Refusal:

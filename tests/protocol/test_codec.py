@@ -223,6 +223,17 @@ def test_params_that_are_required_cannot_be_left_out(codec: Codec) -> None:
     assert item.error.data["field"] == "params"
 
 
+@both
+@pytest.mark.parametrize("count", [1, 20, 200])
+def test_a_nul_in_one_request_of_an_array_harms_no_other(codec: Codec, count: int) -> None:
+    said = [request(params={**SEND, "text": f"{n}"}) for n in range(count)]
+    said[-1]["params"] = {**SEND, "text": "a\0b"}
+    *fine, wrong = codec.decode(encoded(codec, said))
+    assert fine == [Call("message.send", MessageSend(conversation="c1", text=f"{n}"), 7) for n in range(count - 1)]
+    assert isinstance(wrong, Refusal)
+    assert wrong.error.data["field"] == "text"
+
+
 def test_a_backslash_before_u0000_is_text_and_no_nul() -> None:
     frame = rb'{"jsonrpc":"2.0","id":7,"method":"message.send","params":{"conversation":"c1","text":"\\u0000"}}'
     assert only(JSON, frame) == Call("message.send", MessageSend(conversation="c1", text="\\u0000"), 7)

@@ -24,9 +24,12 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
+from actors import mypyc_attr
+
 MESSAGES_MAX = 5_000_000  # in one turn: only a loop among our own actors could reach it
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)  # tests have actors of their own
 class Actor:
     """Something that alone changes its own state, one message at a time."""
 

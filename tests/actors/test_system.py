@@ -38,8 +38,6 @@ class Page(Struct, kw_only=True):
 class Scribe(Actor):
     """Writes down what it is told."""
 
-    __slots__ = ("record", "settled")
-
     def __init__(self) -> None:
         super().__init__()
         self.record = Page()

@@ -19,7 +19,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct
 
-from actors import files, identity, keys, reading, requests
+from actors import files, identity, keys, mypyc_attr, reading, requests
 from actors.agent import AgentActor
 from actors.channel import ChannelActor
 from actors.contact import ContactActor
@@ -87,6 +87,7 @@ class Undo(Struct):
     now: int
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)  # a test judges each turn at its end
 class Core:
     """One workspace. ``behind``: due timers are left, step again before anything else."""
 

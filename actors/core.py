@@ -96,6 +96,7 @@ class Core:
         self.memory = Memory(self.house)
         self.supervisor = Supervisor()
         self.behind = False
+        self.fired = 0  # deadlines, since the start
         self.failures: list[str] = []  # what went wrong in handlers, for the log; the shell empties it
         self._step = 0
         self._committed = 0
@@ -191,7 +192,8 @@ class Core:
 
     def statistics(self) -> dict[str, int]:
         """Sizes and counts of everything that grows."""
-        return {**self.house.statistics(), **self.memory.statistics(), **self.supervisor.statistics()}
+        machinery = {**self.memory.statistics(), **self.supervisor.statistics(), "deadlines_fired": self.fired}
+        return {**self.house.statistics(), **machinery}
 
     def _is_committed(self, actor: Actor) -> bool:
         return actor.changed_step <= self._committed
@@ -229,6 +231,7 @@ class Core:
 
     def _fire(self, timer: Timer, now: int) -> None:
         actor: Actor = timer.owner
+        self.fired += 1
         turn = Turn(self.house.wheel.now)  # when it was due; what was past when it was armed is due at that moment
         turn.send(actor, Due(timer.kind, now))
         self._run(turn, actor.address, now)

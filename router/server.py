@@ -4,9 +4,9 @@ Deadlines that passed while no server ran fire before sessions are taken: each a
 Meanwhile pages are answered (``/readyz`` says 503, ``/healthz`` 200) and sessions are told to come back.
 
 SIGTERM or SIGINT: the ports close, sessions hear ``session.ending``, what was taken is committed and
-answered, connections close; at most ``shutdown_s``. A second signal quits at once, also if the store hangs. SIGHUP: keys
-and certificate are read again, and sessions whose tokens no key vouches for any more are ended; if anything does not
-fit, nothing changes.
+answered, connections close; at most ``shutdown_s``. A second signal quits at once, also if the store hangs. SIGHUP:
+keys and certificate are read again, and sessions whose tokens no key vouches for any more are ended; if anything does
+not fit, nothing changes.
 """
 
 from __future__ import annotations

@@ -294,3 +294,10 @@ def test_a_request_without_an_id_is_done_and_not_answered(world: World) -> None:
     out = world.give(quiet)
     assert [item for item in out.outgoing if isinstance(item, Reply)] == []
     assert world.look("c000000000001").needs is None
+
+
+def test_deadlines_that_have_fired_are_counted() -> None:
+    world = small_world(service("support", "ana", escalation=[]))
+    world.receive("+1")
+    world.wait(10 * MINUTE)
+    assert world.core.statistics()["deadlines_fired"] == 2  # soon and overdue

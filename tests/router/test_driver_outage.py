@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from driving import CONFIG, START, Client, SteeredStore, house, message, until
+import trio
+from driving import CONFIG, START, Client, SteeredStore, Tokens, house, message, until
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors import core
+from protocol.codec import convert
 from protocol.errors import INTERNAL, REFUSED
-from router.driver import PROBE_S
+from protocol.session import Limits
+from protocol.settings import WorkspaceSettings
+from router.clock import Clock
+from router.driver import PROBE_S, Driver
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -288,3 +293,74 @@ async def test_an_agent_whom_nobody_knows_does_no_harm_whatever_it_asks(mock_clo
         ghost.ask("conversation.list", status="closed")
         assert (await ghost.refused(opening))["reason"] == "not_found"
         assert (await h.client("backend:crm")).closed is None
+
+
+# ---------------------------------------------------------------- a commit that hangs
+
+
+async def hanging(store: SteeredStore, nursery: trio.Nursery) -> Driver:
+    """A driver that runs in this nursery, whose commit hangs."""
+    driver = Driver(convert(CONFIG, WorkspaceSettings), store, Tokens(), Limits(), Clock(lambda: START / 1000))
+    await driver.start()
+    await nursery.start(driver.run)
+    await driver.settled()
+    sms = Client(driver, "connector:sms")
+    await sms.open()
+    store.hold_commits()
+    sms.ask("connector.receive", message(1))
+    await store.until(lambda store: store.committing == 1)
+    return driver
+
+
+async def test_a_cancelled_driver_waits_for_a_commit_that_hangs(mock_clock: MockClock) -> None:
+    store = SteeredStore()
+    async with trio.open_nursery() as outer:
+        inner = await outer.start(own_nursery)
+        driver = await hanging(store, inner)
+        commits = len(store.batches)
+        inner.cancel_scope.cancel()
+        await wait_all_tasks_blocked()
+        assert len(outer.child_tasks) == 1
+        store.let_go()
+    assert len(store.batches) == commits + 1
+    await driver.close()
+
+
+async def test_an_abandoned_one_waits_for_nothing_and_says_nothing_of_it(mock_clock: MockClock) -> None:
+    store = SteeredStore()
+    async with trio.open_nursery() as outer:
+        inner = await outer.start(own_nursery)
+        driver = await hanging(store, inner)
+        inner.cancel_scope.cancel()
+        await wait_all_tasks_blocked()
+        driver.abandon()
+    assert store.committing == 1
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await driver.close()
+    assert scope.cancelled_caught
+    store.let_go()
+    await store.until(lambda store: store.committing == 0)
+
+
+async def test_a_driver_can_be_abandoned_while_it_closes(mock_clock: MockClock) -> None:
+    store = SteeredStore()
+    async with trio.open_nursery() as outer:
+        inner = await outer.start(own_nursery)
+        driver = await hanging(store, inner)
+        inner.cancel_scope.cancel()
+        outer.start_soon(driver.close)
+        outer.cancel_scope.cancel()
+        with trio.CancelScope(shield=True):
+            await wait_all_tasks_blocked()
+        assert len(outer.child_tasks) == 2
+        driver.abandon()
+    assert store.committing == 1
+    store.let_go()
+    await store.until(lambda store: store.committing == 0)
+
+
+async def own_nursery(task_status: trio.TaskStatus[trio.Nursery]) -> None:
+    async with trio.open_nursery() as nursery:
+        task_status.started(nursery)
+        await trio.sleep_forever()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -12,18 +13,23 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import asyncpg
 import pytest
+import trio
 import trustme
-from websockets.exceptions import ConnectionClosed
+from structlog.testing import capture_logs
+from trio.testing import MockClock
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from router.auth import Gate
-from router.server import _readiness
+from router.server import PROGRESS_S, _catch_up, _readiness
+from tests.world import START
 
 SECRET = "a secret of the tests, 32 bytes long"
 PATIENCE_S = 15.0
@@ -171,24 +177,72 @@ def test_pages_are_answered_on_the_port_of_the_sessions(start: Start) -> None:
 
 
 def test_pages_may_have_a_port_of_their_own(start: Start) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = start(text=f"server.http_port = {port}\n{CONFIG}").ready()
     assert server.page("/readyz", port) == (200, "ready")
 
 
 @pytest.mark.parametrize(
-    ("draining", "available", "expected"),
+    ("draining", "starting", "available", "expected"),
     [
-        (False, True, (True, "ready")),
-        (False, False, (False, "the store takes no changes")),
-        (True, True, (False, "shutting down")),
+        (False, False, True, (True, "ready")),
+        (False, False, False, (False, "the store takes no changes")),
+        (False, True, True, (False, "catching up with what fell due while no server ran")),
+        (True, True, True, (False, "shutting down")),
     ],
 )
-def test_it_is_ready_only_while_it_takes_changes(draining: bool, available: bool, expected: Any) -> None:
+def test_it_is_ready_only_while_it_takes_sessions_and_changes(
+    draining: bool, starting: bool, available: bool, expected: Any
+) -> None:
     driver: Any = SimpleNamespace(draining=draining, available=available)
-    assert _readiness(driver) == expected
+    front: Any = SimpleNamespace(draining=starting)
+    assert _readiness(driver, front) == expected
+
+
+def test_until_what_fell_due_has_fired_pages_are_answered_and_sessions_told_to_come_back(
+    start: Start, postgres_url: str
+) -> None:
+    start("--store", postgres_url).ready().kill()
+    port = free_port()
+    with no_commits(postgres_url):
+        server = start("--store", postgres_url, "--port", str(port), text=CONFIG.replace("ana", "bo"))
+        while not answers(port):
+            assert server.process.poll() is None
+        assert server.page("/healthz", port) == (200, "ok")
+        assert server.page("/readyz", port) == (503, "catching up with what fell due while no server ran")
+        with pytest.raises(InvalidStatus) as refused, connect(f"ws://127.0.0.1:{port}/v1"):
+            pass
+        assert refused.value.response.status_code == 503
+        assert refused.value.response.headers["Retry-After"] == "1"
+    assert server.ready().page("/readyz") == (200, "ready")
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+def answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+async def test_how_far_the_catching_up_is_stands_in_the_log(autojump_clock: MockClock) -> None:
+    async def settled() -> None:
+        await trio.sleep(PROGRESS_S * 2.5)
+
+    house: Any = SimpleNamespace(wheel=SimpleNamespace(now=START - 90_000))
+    core: Any = SimpleNamespace(house=house, fired=1_000)
+    driver: Any = SimpleNamespace(core=core, settled=settled, now=lambda: START)
+    with capture_logs() as lines:
+        await _catch_up(driver)
+    told = {"event": "catching up", "log_level": "info", "fired": 1_000, "behind_s": 90}
+    assert lines == [{**told, "reached": "2026-01-05T08:58:30.000Z"}] * 2
 
 
 # ---------------------------------------------------------------- stopping
@@ -229,6 +283,30 @@ def test_a_second_signal_quits_at_once(start: Start) -> None:
     code, log = server.end()
     assert (code, "stopping at once" in log) == (130, True)
     deaf.close()
+
+
+def test_a_second_signal_quits_at_once_though_a_commit_hangs(start: Start, postgres_url: str) -> None:
+    server = start("--store", postgres_url, text=CONFIG.replace("= 5", "= 3600")).ready()
+    nia = server.client("contact", "nia")
+    with no_commits(postgres_url):
+        nia.ask("conversation.start", service="support", text="Hello")
+        while "signalbox_driver_under_way 0.0" in server.page("/metrics")[1]:
+            pass
+        server.signal()
+        server.wait_for("stopping")
+        server.signal()
+        code, log = server.end()
+    assert (code, "stopping at once" in log, "Traceback" in log) == (130, True, False)
+
+
+@contextmanager
+def no_commits(url: str) -> Iterator[None]:
+    """Somebody holds the row that every commit changes."""
+    with asyncio.Runner() as runner:
+        other = runner.run(asyncpg.connect(url))
+        runner.run(other.execute("BEGIN; SELECT number FROM commits FOR UPDATE"))
+        yield
+        runner.run(other.close())
 
 
 def deaf_client(server: Server) -> socket.socket:

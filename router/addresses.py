@@ -45,6 +45,17 @@ class Addresses:
         """A connection begins; as a context it also ends."""
         return Visit(self, _peer(stream))
 
+    def turns_away(self, stream: trio.abc.AsyncResource) -> bool:
+        """Whether a new connection gets no answer at all: its address has far too many, or they come too fast."""
+        return self.is_overrun(_peer(stream))
+
+    def is_overrun(self, address: IPv4Address | IPv6Address | None) -> bool:
+        """Whether one more connection from this address is far too many, or too soon after others."""
+        if address is None or self.is_proxy(address):
+            return False
+        place = self.place(address)
+        return place.arrivals.wait_s(_now()) > 0 or place.open >= place.limits.address_connections + SPARE_MAX
+
     def statistics(self) -> dict[str, int]:
         """How many addresses are known, and how many of them are barred."""
         now = _now()
@@ -91,12 +102,6 @@ class Visit:
     ) -> None:
         if self._place is not None:
             self._place.open -= 1
-
-    @property
-    def is_one_too_many(self) -> bool:
-        """True if it gets no answer at all: there are far too many, or they come too fast."""
-        place = self._place
-        return place is not None and (self._rushes or place.open > place.limits.address_connections + SPARE_MAX)
 
     @property
     def requests(self) -> tuple[Bucket, ...]:

@@ -98,12 +98,14 @@ class Front:
             nursery.start_soon(self._heart.run)
             task_status.started()
 
+    def turns_away(self, stream: trio.SocketStream) -> bool:
+        """Whether a connection is not even answered, because of where it comes from."""
+        return self._addresses.turns_away(stream)
+
     async def handle(self, stream: trio.abc.HalfCloseableStream, full: bool = False) -> None:
         """Serve one connection to its end. ``full``: there is no place for one more session, but pages are answered."""
         with self._addresses.visit(stream) as visit:
-            if visit.is_one_too_many:
-                self._metrics.refused("overload")
-            elif self._tls is None or not isinstance(stream, trio.SocketStream):
+            if self._tls is None or not isinstance(stream, trio.SocketStream):
                 await self._serve(stream, visit, full)
             elif (secured := await self._tls.secured(stream, self._head_s)) is not None:
                 await self._serve(secured, visit, full)

@@ -20,6 +20,7 @@ from router.metrics import Metrics
 CONNECTIONS_MAX = 10_000
 SPARE_MAX = 64  # connections beyond, that still get health, metrics and a 503
 ACCEPT_PAUSE_S = 0.1
+RUSH_PAUSE_S = 0.002
 STRETCH_S = 60.0  # after so long without a failure the next one is told again
 _BACKLOG = 1_024
 _ATTEMPTS = 5
@@ -28,14 +29,28 @@ _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 Handle = Callable[[trio.SocketStream, bool], Awaitable[None]]
 
 
+def _nobody(stream: trio.SocketStream) -> bool:
+    return False
+
+
 class Listener:
     """One set of listening sockets and their connections.
 
     ``handle`` gets a stream and whether the house is full: beyond ``connections_max`` it answers but starts no session.
+    Those whom ``turns_away`` names are closed at once, and the next is accepted a little later: who is here already goes
+    before who comes too fast.
     """
 
-    def __init__(self, handle: Handle, metrics: Metrics, *, connections_max: int = CONNECTIONS_MAX) -> None:
+    def __init__(
+        self,
+        handle: Handle,
+        metrics: Metrics,
+        *,
+        connections_max: int = CONNECTIONS_MAX,
+        turns_away: Callable[[trio.SocketStream], bool] = _nobody,
+    ) -> None:
         self._handle = handle
+        self._turns_away = turns_away
         self._metrics = metrics
         self._connections_max = connections_max
         self._open = 0
@@ -106,7 +121,11 @@ class Listener:
                 await trio.sleep(ACCEPT_PAUSE_S)
                 continue
             self._metrics.connections_accepted += 1
-            if self._open < self._connections_max + SPARE_MAX:
+            if self._turns_away(stream):
+                self._metrics.refused("overload")
+                stream.socket.close()
+                await trio.sleep(RUSH_PAUSE_S)
+            elif self._open < self._connections_max + SPARE_MAX:
                 self._open += 1
                 connections.start_soon(self._guard, stream, self._open > self._connections_max)
             else:

@@ -100,7 +100,7 @@ async def serve(
     listeners = await open_listeners([server.host], server.port)
     if server.http_port is not None and server.http_port != server.port:
         listeners += await open_listeners([server.host], server.http_port)
-    listener = Listener(front.handle, metrics, connections_max=server.connections_max)
+    listener = Listener(front.handle, metrics, connections_max=server.connections_max, turns_away=front.turns_away)
     with garbage.loading():
         await driver.start()
     log.info("loaded", core=build.core(), **driver.core.house.statistics())

@@ -121,7 +121,7 @@ def build(limits: Limits | None = None, *, connections_max: int = 100, **setting
     desk, metrics = FakeDesk(limits or Limits()), Metrics()
     pages = Pages(ready=lambda: (True, "ready"), openrpc=lambda: b"{}", metrics=metrics)
     front = Front(desk, pages, metrics, **settings)
-    return House(desk, metrics, front, Listener(front.handle, metrics, connections_max=connections_max))
+    return House(desk, metrics, front, Listener(front.handle, metrics, connections_max=connections_max, turns_away=front.turns_away))
 
 
 @asynccontextmanager

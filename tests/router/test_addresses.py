@@ -11,6 +11,7 @@ from protocol.session import Limits
 from router.addresses import FLOOD_FAULTS, SPARE_MAX, Addresses, Visit, _address
 from router.head import RefusedError
 
+OURS = ip_address("192.0.2.1")
 FEW = Limits(address_connections=2, address_connections_per_s=1, address_faults=3)
 
 
@@ -44,21 +45,20 @@ async def test_far_too_many_are_not_even_answered(mock_clock: MockClock) -> None
     visits = []
     for _ in range(2 + SPARE_MAX + 1):
         mock_clock.jump(1)
+        assert addresses.is_overrun(OURS) is (len(visits) == 2 + SPARE_MAX)
         visits.append(visit(addresses))
-        answered = not visits[-1].is_one_too_many
-        assert answered is (len(visits) <= 2 + SPARE_MAX)
 
 
 async def test_whoever_comes_and_goes_too_fast_is_not_answered_until_it_slows_down(mock_clock: MockClock) -> None:
     addresses = Addresses(FEW)
     for _ in range(2 + SPARE_MAX):
-        with visit(addresses) as each:
-            assert not each.is_one_too_many
-    with visit(addresses) as each:
-        assert each.is_one_too_many
+        assert not addresses.is_overrun(OURS)
+        with visit(addresses):
+            pass
+    assert addresses.is_overrun(OURS)
+    assert not addresses.is_overrun(ip_address("192.0.2.2"))
     mock_clock.jump(1)
-    with visit(addresses) as each:
-        assert not each.is_one_too_many
+    assert not addresses.is_overrun(OURS)
 
 
 async def test_faults_bar_an_address_for_a_while_and_nobody_else(mock_clock: MockClock) -> None:
@@ -117,7 +117,8 @@ async def test_a_proxy_is_not_counted_and_names_whom_to_count(mock_clock: MockCl
     addresses = Addresses(FEW, ["10.0.0.0/8", "::1"])
     for _ in range(50):
         silent = visit(addresses, "10.1.2.3")
-        assert (why(silent), silent.is_one_too_many, silent.requests) == ("", False, ())
+        assert (why(silent), silent.requests) == ("", ())
+    assert not addresses.is_overrun(ip_address("10.1.2.3"))
     through, direct = visit(addresses, "10.1.2.3"), visit(addresses, "192.0.2.1")
     through.forwarded(["192.0.2.1"])
     assert through.requests == direct.requests != ()
@@ -165,7 +166,8 @@ def test_addresses_are_read_as_proxies_write_them(text: str, address: str | None
 
 async def test_a_stream_without_an_address_is_not_counted() -> None:
     with Addresses(FEW).visit(memory_stream_pair()[0]) as each:
-        assert (each.requests, each.is_one_too_many, why(each)) == ((), False, "")
+        assert (each.requests, why(each)) == ((), "")
+    assert not Addresses(FEW).turns_away(memory_stream_pair()[0])
 
 
 # ---------------------------------------------------------------- through the port
@@ -228,3 +230,14 @@ async def test_the_requests_of_one_address_share_a_bucket() -> None:
         refusal = (await two.json())["error"]["data"]
         assert refusal["reason"] == "rate_limited"
         assert 0 < refusal["retry_after_s"] <= 1
+
+
+async def test_who_comes_too_fast_is_closed_at_once_and_others_are_served() -> None:
+    limits = Limits(address_connections=2, address_connections_per_s=1)
+    async with house(limits) as built:
+        good = await (await built.raw()).opened()
+        for _ in range(1 + SPARE_MAX):
+            await (await built.plain()).stream.aclose()
+        assert await (await built.plain()).everything() == b""
+        await good.works()
+        assert b'refused_total{reason="overload"}' in built.metrics.text()

@@ -48,7 +48,10 @@ LIVE = ("open", "snoozed")
 
 class ContactActor(Actor):
     """One person outside. ``conversations`` are those in memory, ``memberships`` those of others it was let into;
-    ``closed_known`` says on which channels the closed ones have been brought back from the store."""
+    ``closed_known`` says on which channels the closed ones have been brought back from the store.
+
+    There are as many contacts as conversations, and most have one and no session: tuples, for empty ones cost nothing.
+    """
 
     __slots__ = ("_house", "closed_known", "conversations", "memberships", "record", "sessions")
     record: ContactRecord
@@ -58,10 +61,10 @@ class ContactActor(Actor):
         super().__init__()
         self._house = house
         self.record = record
-        self.sessions: dict[int, None] = {}
-        self.conversations: dict[str, None] = {}
-        self.memberships: dict[str, None] = {}
-        self.closed_known: set[str] = set()
+        self.sessions: tuple[int, ...] = ()
+        self.conversations: tuple[str, ...] = ()
+        self.memberships: tuple[str, ...] = ()
+        self.closed_known: tuple[str, ...] = ()
 
     def receive(self, message: Struct, turn: Turn) -> None:
         """Handle one message."""
@@ -88,13 +91,13 @@ class ContactActor(Actor):
             case Absorbed():
                 self.record = ContactRecord(id=self.record.id, merged_into=message.into)  # only the name is left
             case SessionStarted():
-                self.sessions[message.session] = None
-                turn.undo.append(lambda: self.sessions.pop(message.session, None))
+                self.came((message.session,))
+                turn.undo.append(lambda: self.went((message.session,)))
                 self._listen(turn)
             case SessionEnded():
-                self.sessions.pop(message.session, None)
+                self.went((message.session,))
                 self.record.last_active = turn.now
-                turn.undo.append(lambda: self.sessions.update({message.session: None}))
+                turn.undo.append(lambda: self.came((message.session,)))
             case _:
                 raise AssertionError(f"a contact cannot take {message}")
 
@@ -118,6 +121,31 @@ class ContactActor(Actor):
         record.custom = {**other.custom, **record.custom}
         record.last_active = max(record.last_active or 0, other.last_active or 0) or None
         record.signed_in = record.signed_in or other.signed_in
+
+    # ------------------------------------------------------------ where it is
+
+    def came(self, sessions: Iterable[int]) -> None:
+        """These sessions are its own now."""
+        self.sessions = (*self.sessions, *sessions)
+
+    def went(self, sessions: Iterable[int]) -> None:
+        """They no longer are."""
+        gone = frozenset(sessions)
+        self.sessions = tuple(session for session in self.sessions if session not in gone)
+
+    def enter(self, conversation: str, *, own: bool) -> None:
+        """It is in a conversation that is in memory: its own, or one of others."""
+        if own and conversation not in self.conversations:
+            self.conversations = (*self.conversations, conversation)
+        elif not own and conversation not in self.memberships:
+            self.memberships = (*self.memberships, conversation)
+
+    def leave(self, conversation: str, *, own: bool) -> None:
+        """It is not in it any more, or the conversation not in memory."""
+        if own:
+            self.conversations = tuple(name for name in self.conversations if name != conversation)
+        else:
+            self.memberships = tuple(name for name in self.memberships if name != conversation)
 
     # ------------------------------------------------------------ what it publishes
 

@@ -29,8 +29,7 @@ def derive(house: House, now: int, parked: Container[str]) -> None:
         agent.derive()
     house.links.clear()
     for contact in house.contacts.values():
-        contact.conversations.clear()
-        contact.memberships.clear()
+        contact.conversations = contact.memberships = ()
     house.views.clear()
     for conversation in house.conversations.values():
         _place(house, conversation)

@@ -7,7 +7,7 @@ numbers and writes timeline entries, because every fact of the workspace has one
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from actors import reading
 from actors.agenda import Agenda
@@ -85,8 +85,8 @@ class House:
         turn.spawned(actor)
         turn.undo.append(lambda: self.conversations.pop(record.id))
         if contact is not None:
-            contact.conversations[record.id] = None
-            turn.undo.append(lambda: contact.conversations.pop(record.id, None))
+            contact.enter(record.id, own=True)
+            turn.undo.append(lambda: contact.leave(record.id, own=True))
 
     def relate(self, old: ConversationRecord | None, new: ConversationRecord | None) -> None:
         """A conversation comes (``old`` None), has changed or goes (``new`` None): who is in it, and by which link.
@@ -96,16 +96,18 @@ class House:
         if old is not None and new is not None and _is_known(old, new):
             return
         before, after = _outsiders(old), _outsiders(new)
-        for name, place in [(name, place) for name, place in before.items() if after.get(name) != place]:
-            if name in self.contacts:
-                getattr(self.contacts[name], place).pop(old.id, None)  # type: ignore[union-attr]  # has somebody
-        for name, place in [(name, place) for name, place in after.items() if before.get(name) != place]:
-            if name in self.contacts:
-                getattr(self.contacts[name], place)[new.id] = None  # type: ignore[union-attr]
-        if old is not None and old.link is not None:
-            self.links.pop(old.link, None)
-        if new is not None and new.link is not None:
-            self.links[new.link] = new.id
+        if old is not None:
+            for name, own in before.items():
+                if after.get(name) is not own and name in self.contacts:
+                    self.contacts[name].leave(old.id, own=own)
+            if old.link is not None:
+                self.links.pop(old.link, None)
+        if new is not None:
+            for name, own in after.items():
+                if before.get(name) is not own and name in self.contacts:
+                    self.contacts[name].enter(new.id, own=own)
+            if new.link is not None:
+                self.links[new.link] = new.id
 
     def channel(self, name: str) -> ChannelActor:
         """The way out through this channel's connectors; made at its first use."""
@@ -170,13 +172,13 @@ def _is_known(old: ConversationRecord, new: ConversationRecord) -> bool:
     return old.members is new.members and old.contact == new.contact and old.link == new.link
 
 
-def _outsiders(record: ConversationRecord | None) -> dict[str, Literal["conversations", "memberships"]]:
-    """Contact -> where it holds this conversation."""
+def _outsiders(record: ConversationRecord | None) -> dict[str, bool]:
+    """Contact -> whether this conversation is its own, and not one of others."""
     if record is None:
         return {}
-    found: dict[str, Literal["conversations", "memberships"]] = dict.fromkeys(record.members, "memberships")
+    found = dict.fromkeys(record.members, False)
     if record.contact is not None:
-        found[record.contact] = "conversations"
+        found[record.contact] = True
     return found
 
 

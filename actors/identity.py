@@ -245,19 +245,18 @@ def _merge(core: Core, contact: str, into: str, by: By, reason: str, turn: Turn)
 
 def _move_sessions(house: House, gone: ContactActor, stays: ContactActor, turn: Turn) -> None:
     """Live sessions are the other one's now; they hear the old address, so they are to come back."""
-    sessions = dict(gone.sessions)
+    sessions = gone.sessions
     if not sessions:
         return
     before = {session: house.sessions[session] for session in sessions}
     house.sessions.update({session: _renamed(who, stays.record.id) for session, who in before.items()})
-    gone.sessions.clear()
-    stays.sessions.update(sessions)
+    gone.went(sessions)
+    stays.came(sessions)
     turn.undo.append(lambda: _move_back(house, gone, stays, before))
     turn.effects.append(Dismiss(f"contact:{gone.record.id}"))
 
 
 def _move_back(house: House, gone: ContactActor, stays: ContactActor, before: dict[int, Principal]) -> None:
     house.sessions.update(before)
-    for session in before:
-        stays.sessions.pop(session, None)
-        gone.sessions[session] = None
+    stays.went(before)
+    gone.came(before)

@@ -136,7 +136,8 @@ class Memory:
                     for record in answer:
                         self.keep(record)
                     if question.contact in self._house.contacts:
-                        self._house.contacts[question.contact].closed_known.add(question.channel)
+                        contact = self._house.contacts[question.contact]
+                        contact.closed_known = tuple(dict.fromkeys((*contact.closed_known, question.channel)))
 
     def _raised(self, item: Input, opening: dict[int, Principal]) -> Iterator[Question]:
         match item:
@@ -371,7 +372,7 @@ class Memory:
         for name in self._orphans.pop(record.id, ()):
             if name in house.conversations:
                 own = house.conversations[name].record.contact == record.id
-                (actor.conversations if own else actor.memberships)[name] = None
+                actor.enter(name, own=own)
         self.idle(record.id)  # it may be here for one question
 
     def refresh(self, now: int) -> None:
@@ -444,7 +445,7 @@ class Memory:
         house.digests.forget(record)
         contact = house.contacts.get(record.contact or "")
         if contact is not None:
-            contact.closed_known.discard(record.channel or "")
+            contact.closed_known = tuple(name for name in contact.closed_known if name != record.channel)
             self.idle(contact.record.id)
         for name in record.members:
             self.idle(name)

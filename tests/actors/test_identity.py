@@ -196,7 +196,7 @@ def test_a_merge_that_the_store_refused_has_not_happened(world: World) -> None:
     house = world.core.house
     assert (record(world, web).contact, record(world, sms).contact) == ("nia", other)
     assert (house.sessions[session].sub, list(house.contacts["nia"].sessions)) == ("nia", [session])
-    assert house.contacts[other].sessions == {}
+    assert house.contacts[other].sessions == ()
     assert (list(house.contacts["nia"].conversations), list(house.contacts[other].conversations)) == ([web], [sms])
 
 

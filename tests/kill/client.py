@@ -23,6 +23,7 @@ from tests.kill.ledger import Entry, Ledger, Request, Session, milliseconds
 AGAIN_S = 0.02
 LATER_S = 0.3
 HOUR_MS = 3_600_000
+TOKEN_MS = 4 * HOUR_MS  # nobody works longer
 LATER = ("storage_unavailable", "draining", "rate_limited")
 
 
@@ -45,7 +46,7 @@ class Client:
         self.place = place
         self.rng = rng
         self.reads: set[int] = set()  # numbers of requests that change nothing and are not written down
-        self._token = place.gate.issue(role, sub, now_ms=place.now_ms, ttl_ms=HOUR_MS, channels=channels)
+        self._token = place.gate.issue(role, sub, now_ms=place.now_ms, ttl_ms=TOKEN_MS, channels=channels)
         self._socket: ClientConnection | None = None
         self._waiting: dict[int, tuple[Request, asyncio.Future[dict[str, Any]]]] = {}
         self._number = 0

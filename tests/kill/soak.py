@@ -18,22 +18,23 @@ import time
 from pathlib import Path
 
 from router.auth import Gate
-from tests.kill.client import Place
+from tests.kill.client import TOKEN_MS, Place
 from tests.kill.people import CONFIG, Person, everybody
 from tests.kill.process import SECRET, Server
 from tests.kill.run import _ended, _working
 
 EVERY_S = 5.0
-TOKEN_S = 3_600  # tokens of the crowd last so long; nobody works longer
+TELL_EVERY = 60  # samples
 Sample = tuple[float, float]  # seconds, MB
 
 
-async def soak(minutes: float, folder: Path) -> list[Sample]:
-    """The server's memory over time."""
+async def soak(minutes: float, folder: Path) -> tuple[list[Sample], int]:
+    """The server's memory over time, and how many requests there were."""
     server = Server(folder, CONFIG, f"sqlite:///{folder}/signalbox.db")
     place = Place(Gate(secret=SECRET.encode()), int(time.time() * 1000))
     people = everybody(place, random.Random(1))
     samples: list[Sample] = []
+    requests = 0
     async with _working(people), _ended(server):
         await server.start()
         place.url = await server.ready()
@@ -41,17 +42,22 @@ async def soak(minutes: float, folder: Path) -> list[Sample]:
         began = time.monotonic()
         while (now := time.monotonic() - began) < minutes * 60:
             samples.append((now, _resident_mb(server.pid)))
-            _forget(people)
+            requests += _forget(people)
+            if len(samples) % TELL_EVERY == 0:
+                print(f"{now / 60:.0f} min: {requests} requests, {samples[-1][1]:.0f} MB", flush=True)
             await asyncio.sleep(EVERY_S)
-    return samples
+    return samples, requests
 
 
-def _forget(people: list[Person]) -> None:
-    """The crowd remembers everything for the checker; here nobody checks."""
+def _forget(people: list[Person]) -> int:
+    """The crowd remembers everything for the checker; here nobody checks. How many requests were forgotten."""
+    count = 0
     for person in people:
         for session in person.ledger.sessions:
             del session.entries[:-1]
+        count += max(0, len(person.ledger.requests) - 100)
         del person.ledger.requests[:-100]
+    return count
 
 
 def _resident_mb(pid: int) -> float:
@@ -92,9 +98,10 @@ def main() -> int:
     parser.add_argument("--plot", default="soak.png", metavar="FILE")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="signalbox-soak-") as name:
-        samples = asyncio.run(soak(min(options.minutes, TOKEN_S / 60), Path(name)))
+        samples, requests = asyncio.run(soak(min(options.minutes, TOKEN_MS / 60_000 - 1), Path(name)))
     later = samples[len(samples) // 2 :]
     print(f"{samples[0][1]:.0f} MB at the start, {samples[-1][1]:.0f} MB after {samples[-1][0] / 60:.1f} minutes")
+    print(f"{requests} requests")
     print(f"slope of the second half: {slope(later):+.1f} MB an hour")
     _plot(samples, options.plot)
     return 0

@@ -19,6 +19,7 @@ from protocol.ids import conversation_id
 from protocol.objects import Entry
 from protocol.records import Timeline
 from storage.urls import open_store
+from tests.sabotage import replaces_core
 from tests.storm import SERVICES, Storm
 
 STEPS = 300
@@ -124,6 +125,7 @@ def test_storms_mail_to_a_server_with_bad_days(storms: list[Storm]) -> None:
 # ---------------------------------------------------------------- a storm can fail
 
 
+@replaces_core
 def test_a_mail_that_is_sent_again_after_its_confirmation_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def end(self: ErrandActor, status: str, turn: Turn) -> None:
         """It is forgotten here, and nobody tells the store."""
@@ -134,6 +136,7 @@ def test_a_mail_that_is_sent_again_after_its_confirmation_is_found(monkeypatch: 
         Storm(3).run(STEPS)
 
 
+@replaces_core
 def test_a_slot_that_is_never_freed_is_found_and_the_seed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     handle, frees = AgentActor.receive, itertools.count()
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from actors.service import ServiceActor
 from actors.watch import COALESCE_MS, FOLLOWED
 from protocol.notices import ConversationChanged
+from tests.sabotage import replaces_core
 from tests.world import World, service, small_world
 
 
@@ -211,6 +212,7 @@ def test_a_position_is_told_although_the_store_refused_the_step_that_would_have_
     assert places(waiting, "ana") == {second: 1}
 
 
+@replaces_core
 def test_a_queue_that_moves_costs_nothing_unless_somebody_watches_it(
     waiting: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,7 +67,7 @@ class Peer:
         self._number = 0
 
     async def open(self) -> bool:
-        """Connect and go on after the last entry; again and again until it succeeds. True: too much was missed, read."""
+        """Connect and go on after the last entry; again and again until it succeeds. True: too much was missed."""
         while True:
             try:
                 self._socket = await connect(self._url, compression=None, ping_interval=None, open_timeout=60)
@@ -185,8 +185,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="signalbox-reconnect-") as name:
         there_s, back_s, afresh = asyncio.run(measure(options.clients, Path(name)))
     print(
-        f"{options.clients} clients: there after {there_s:.1f} s; cut at once, all back and caught up in {back_s:.1f} s,"
-        f" {options.clients - afresh} by what they had missed, {afresh} by reading afresh"
+        f"{options.clients} clients: there after {there_s:.1f} s; cut at once, all back and caught up in {back_s:.1f} s"
+        f", {options.clients - afresh} by what they had missed, {afresh} by reading afresh"
     )
     return 0
 

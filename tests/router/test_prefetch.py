@@ -100,14 +100,14 @@ async def test_a_damaged_row_refuses_only_who_asks_for_it(reading: Reading) -> N
 
 async def test_a_bug_met_while_preparing_refuses_the_request_that_met_it(reading: Reading, monkeypatch: Any) -> None:
     """An agent whom nobody configured asked for closed conversations along with its opening: the server ended."""
-    questions = reading.core.questions
+    questions = Core.questions
 
-    def fail_for_lists(inputs: Sequence[Input]) -> list[Question]:
+    def fail_for_lists(core: Core, inputs: Sequence[Input]) -> list[Question]:
         if any(isinstance(item, Asked) and item.call.method == "conversation.list" for item in inputs):
             raise KeyError("ghost")
-        return questions(inputs)
+        return questions(core, inputs)
 
-    monkeypatch.setattr(reading.core, "questions", fail_for_lists)
+    monkeypatch.setattr(Core, "questions", fail_for_lists)
     opening, bad, fine = Opened(2, ANA), ask("conversation.list", 2), ask("conversation.get", conversation="c1")
     assert await reading.prefetch.fetch([opening, bad, fine]) == [opening, fine]
     [(item, why)] = reading.refused

@@ -64,6 +64,10 @@ MEANINGS: dict[str, str] = {
     "limits.bytes_per_s": "Bytes a second that are read of an agent, a contact or an unknown, after those of one "
     "second or one frame at once. What is more is not refused but read later.",
     "limits.trusted_bytes_per_s": "The same of a connector or backend.",
+    "limits.principal_outbox_bytes": "Bytes that may wait for all sessions of an agent or contact together; then the "
+    "one with most is cut off (4008).",
+    "limits.address_outbox_bytes": "Bytes that may wait for all agents and contacts of one address together; then the "
+    "same.",
     "limits.principal_sessions": "Sessions of one principal at once; one more is refused (`rate_limited`, 1013).",
     "limits.principal_requests_per_s": "Requests a second of all sessions of one agent or contact together.",
     "limits.principal_requests_burst": "The same at once after a pause.",

@@ -42,6 +42,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     bytes_per_s: int = 262_144  # what is more is read later
     trusted_bytes_per_s: int = 67_108_864
     principal_sessions: int = 100
+    principal_outbox_bytes: int = 16_777_216  # of all sessions of an agent or contact
     principal_requests_per_s: int = 400
     principal_requests_burst: int = 800
     address_connections: int = 1_000
@@ -49,6 +50,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     address_requests_per_s: int = 500
     address_requests_burst: int = 1_000
     address_bytes_per_s: int = 1_048_576
+    address_outbox_bytes: int = 67_108_864  # of all sessions of agents and contacts from there
     address_faults: int = 100  # failed tokens and the like, a minute
 
     def rate(self, role: Role | None) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from protocol.bucket import Bucket
 from protocol.session import Limits
 from router.head import RefusedError
 from router.pace import frames
+from router.share import Share
 from router.tls import socket_of
 
 SPARE_MAX = 16  # connections beyond the limit, that still get pages and a 503
@@ -113,6 +114,11 @@ class Visit:
         """The buckets of what is read of it: bytes, and frames."""
         return None if self._place is None else (self._place.bytes, self._place.frames)
 
+    @property
+    def outgoing(self) -> tuple[Share, ...]:
+        """What its outbox counts to, unless it is trusted."""
+        return () if self._place is None else (self._place.outgoing,)
+
     def forwarded(self, names: Iterable[str]) -> None:
         """What ``X-Forwarded-For`` says, if one of our proxies says it: the last that is no proxy counts."""
         if not self._speaks_for_others or self._place is not None:
@@ -150,11 +156,12 @@ class Visit:
 class _Place:
     """What one address has and may."""
 
-    __slots__ = ("arrivals", "bytes", "faults", "frames", "limits", "open", "requests")
+    __slots__ = ("arrivals", "bytes", "faults", "frames", "limits", "open", "outgoing", "requests")
 
     def __init__(self, limits: Limits, now: int) -> None:
         self.limits = limits
         self.open = 0
+        self.outgoing = Share(limits.address_outbox_bytes)
         self.arrivals = Bucket(limits.address_connections_per_s, limits.address_connections + SPARE_MAX, now)
         self.requests = Bucket(limits.address_requests_per_s, limits.address_requests_burst, now)
         self.frames = frames(limits.address_requests_per_s, limits.address_requests_burst, now)

@@ -18,6 +18,7 @@ import trio
 
 from protocol import closing
 from protocol.codec import CODECS
+from protocol.session import TRUSTED
 from router.addresses import FLOOD_FAULTS, Addresses, Visit
 from router.connection import Connection, Desk
 from router.echo import ECHO_PATH, echo
@@ -30,6 +31,7 @@ from router.outbox import CLOSE_S, Outbox
 from router.pace import Pace
 from router.pages import Pages, refusal, send_page
 from router.rounds import Rounds
+from router.share import Shares
 from router.tls import Tls
 from router.transport import HEARTBEAT_S, FaultyError, GoneError, WebSocket
 from router.upgrade import PATH, Upgrade, check_upgrade, wants_upgrade
@@ -89,6 +91,7 @@ class Front:
         self._echo_path = ECHO_PATH if debug_echo else None
         self._files = files
         self._rounds = Rounds()
+        self._shares = Shares(desk.limits.principal_outbox_bytes)
         self._heart = Heart(heartbeat_s)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -97,6 +100,10 @@ class Front:
             nursery.start_soon(self._rounds.run)
             nursery.start_soon(self._heart.run)
             task_status.started()
+
+    def statistics(self) -> dict[str, int]:
+        """How many connections beat, how many principals have a share, and the bytes that wait for them."""
+        return {**self._heart.statistics(), **self._shares.statistics()}
 
     def turns_away(self, stream: trio.SocketStream) -> bool:
         """Whether a connection is not even answered, because of where it comes from."""
@@ -169,21 +176,27 @@ class Front:
             async with trio.open_nursery() as nursery:
                 wire.start(nursery.start_soon, outbox.flush, nursery.cancel_scope.cancel)
                 wire.write(upgrade.answer())
-                await self._read(socket, connection, outbox, pace)
+                await self._read(socket, connection, outbox, pace, visit)
                 nursery.cancel_scope.cancel()
         finally:
             self._heart.stop(heartbeat)
+            outbox.leave()
+            if connection.principal is not None:
+                self._shares.sweep(connection.principal.address)
             visit.fault(_faults(connection, socket))
             try:
                 connection.lost()
             finally:
                 await wire.farewell(self._close_s)
 
-    async def _read(self, socket: WebSocket, connection: Connection, outbox: Outbox, pace: Pace) -> None:
+    async def _read(self, socket: WebSocket, connection: Connection, outbox: Outbox, pace: Pace, visit: Visit) -> None:
         """Hand in what the peer sends. Returns only if it is gone: any other end is the writer's to make."""
         try:
             await self._read_first(socket, connection, outbox, pace)
-            pace.trust(connection.principal.role if connection.principal else None)
+            if (principal := connection.principal) is not None:
+                pace.trust(principal.role)
+                if principal.role not in TRUSTED:
+                    outbox.take_part(self._shares.of(principal.address), *visit.outgoing)
             await self._read_all(socket, connection, outbox, pace)
         except GoneError:
             return

@@ -37,8 +37,8 @@ class Listener:
     """One set of listening sockets and their connections.
 
     ``handle`` gets a stream and whether the house is full: beyond ``connections_max`` it answers but starts no session.
-    Those whom ``turns_away`` names are closed at once, and the next is accepted a little later: who is here already goes
-    before who comes too fast.
+    Those whom ``turns_away`` names are closed at once, and the next is accepted a little later: who is here already
+    goes before who comes too fast.
     """
 
     def __init__(

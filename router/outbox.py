@@ -3,7 +3,7 @@
 Everything that is ready goes out in one write, as arrays if the client takes arrays. A client that does not
 keep up is ended with 4008: what waits for it is dropped, so that it costs no more than its bound.
 
-    bytes    more than ``outbox_bytes`` not yet written: at once.
+    bytes    more than ``outbox_bytes`` not yet written: at once. It may share a further bound (``share.py``).
     notices  more than ``outbox_notices`` waiting behind a write that has been stuck for STUCK_S. A step of the
              core may put out thousands at one moment (answers to a batch, a replay): that alone is not slowness.
 """
@@ -21,6 +21,7 @@ from protocol.session import Limits
 from router.incident import report
 from router.metrics import Metrics
 from router.rounds import Rounds
+from router.share import Share
 from router.wire import Wire, close_frame, frame
 
 CLOSE_S = 5.0  # to take in what is queued and the close frame
@@ -36,7 +37,7 @@ class Outbox:
     """
 
     __slots__ = ("_bytes", "_close_s", "_entered", "_limits", "_metrics", "_on_its_way", "_opcode", "_queue", "_rounds",
-                 "_wire", "closing", "join")  # fmt: skip
+                 "_shares", "_wire", "closing", "join")  # fmt: skip
 
     def __init__(
         self,
@@ -60,6 +61,33 @@ class Outbox:
         self._bytes = 0  # queued as bytes, or on their way
         self._on_its_way = 0
         self._entered = False  # in the next round
+        self._shares: tuple[Share, ...] = ()
+
+    @property
+    def held(self) -> int:
+        """Bytes not yet written."""
+        return self._bytes
+
+    def take_part(self, *shares: Share) -> None:
+        """Count with others from now on, until ``leave``."""
+        self._shares += shares
+        for share in shares:
+            share.holders.add(self)
+            share.bytes += self._bytes
+
+    def leave(self) -> None:
+        """It is over: hold nothing."""
+        self._queue.clear()
+        self._hold(-self._bytes)
+        for share in self._shares:
+            share.holders.discard(self)
+
+    def overflow(self) -> None:
+        """Drop what waits and end with 4008."""
+        self._queue.clear()
+        self._hold(self._on_its_way - self._bytes)
+        self._metrics.slow_consumers += 1
+        self.close(closing.SLOW_CONSUMER, closing.MEANINGS[closing.SLOW_CONSUMER][0])
 
     # ------------------------------------------------------------ the Carrier: called from anywhere, never waits
 
@@ -67,10 +95,13 @@ class Outbox:
         """Queue one encoded object. On overflow the connection ends with 4008; after its end this does nothing."""
         if self.closing is None:
             self._queue.append(data)
-            self._bytes += len(data)
+            self._hold(len(data))
             self._enter()
             if self._bytes > self._limits.outbox_bytes or len(self._queue) > self._limits.outbox_notices:
                 self._check_bounds()
+            for share in self._shares:
+                if share.bytes > share.bytes_max:
+                    share.relieve()
 
     def send_series(self, objects: Iterable[bytes]) -> None:
         """Queue a long answer as one item: its objects are made as they go out, so it needs no room here.
@@ -106,7 +137,7 @@ class Outbox:
             self._wire.tear()
 
     def _flush(self) -> None:
-        self._bytes -= self._on_its_way
+        self._hold(-self._on_its_way)
         self._on_its_way = 0
         if objects := self._take():
             self._write(objects)
@@ -124,7 +155,12 @@ class Outbox:
         if self._wire.is_writing:
             self._on_its_way = size
         else:
-            self._bytes -= size
+            self._hold(-size)
+
+    def _hold(self, more: int) -> None:
+        self._bytes += more
+        for share in self._shares:
+            share.bytes += more
 
     def _enter(self) -> None:
         if not self._entered:
@@ -138,7 +174,7 @@ class Outbox:
             first = self._queue[0]
             if not isinstance(first, bytes):
                 stretch = list(islice(first, _STRETCH))
-                self._bytes += sum(map(len, stretch))
+                self._hold(sum(map(len, stretch)))
                 if stretch:
                     return taken + stretch
             else:
@@ -150,6 +186,4 @@ class Outbox:
         since = self._wire.writing_since
         stuck = since is not None and trio.current_time() - since > STUCK_S
         if self._bytes > self._limits.outbox_bytes or stuck:
-            self._queue.clear()
-            self._metrics.slow_consumers += 1
-            self.close(closing.SLOW_CONSUMER, closing.MEANINGS[closing.SLOW_CONSUMER][0])
+            self.overflow()

@@ -121,7 +121,12 @@ def build(limits: Limits | None = None, *, connections_max: int = 100, **setting
     desk, metrics = FakeDesk(limits or Limits()), Metrics()
     pages = Pages(ready=lambda: (True, "ready"), openrpc=lambda: b"{}", metrics=metrics)
     front = Front(desk, pages, metrics, **settings)
-    return House(desk, metrics, front, Listener(front.handle, metrics, connections_max=connections_max, turns_away=front.turns_away))
+    return House(
+        desk,
+        metrics,
+        front,
+        Listener(front.handle, metrics, connections_max=connections_max, turns_away=front.turns_away),
+    )
 
 
 @asynccontextmanager
@@ -231,10 +236,10 @@ class Peer:
         while b'"id":2,' not in (await self.frame())[1]:
             pass
 
-    async def opened(self) -> Peer:
+    async def opened(self, who: bytes = b"ana") -> Peer:
         """Open the session."""
-        await self.send(masked(OPEN))
-        assert (await self.json())["result"]["sub"] == "ana"
+        await self.send(masked(OPEN.replace(b"ana", who)))
+        assert (await self.json())["result"]["sub"] == who.decode()
         return self
 
     async def _need(self, size: int) -> None:

@@ -97,6 +97,7 @@ async def serve(
         debug_echo=debug_echo,
         files=files,
     )
+    metrics.watch("front", front.statistics)
     listeners = await open_listeners([server.host], server.port)
     if server.http_port is not None and server.http_port != server.port:
         listeners += await open_listeners([server.host], server.http_port)

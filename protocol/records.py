@@ -163,6 +163,14 @@ class KeyRecord(Struct, frozen=True):
     expires_at: int | None
 
 
+class RevocationRecord(Struct, frozen=True):
+    """A principal's tokens made before this tick are not accepted; ``expires_at`` None = for ever."""
+
+    address: str  # ``agent:ana``
+    revoked_before: int
+    expires_at: int | None  # the tick at which they would have ended anyway
+
+
 class DeliveryRecord(Struct, frozen=True):
     """A message on its way out through a connector; ``pending`` until the connector acknowledges it."""
 
@@ -265,6 +273,7 @@ Record = (
     | DigestRecord
     | MeetingRecord
     | FileRecord
+    | RevocationRecord
 )
 
 
@@ -356,6 +365,12 @@ class KeyOf(Struct, frozen=True):
 
     owner: str
     key: str
+
+
+class RevokedAt(Struct, frozen=True):
+    """Answer: tuple[RevocationRecord, ...], all that have not expired at this tick, by address."""
+
+    now: int
 
 
 class DeliveryOf(Struct, frozen=True):
@@ -472,6 +487,7 @@ Question = (
     | ContactByAddress
     | ClosedOf
     | KeyOf
+    | RevokedAt
     | DeliveryOf
     | Timeline
     | Missed

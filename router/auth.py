@@ -91,6 +91,11 @@ class Gate:
         _check(claims.get("ws", "main") == self.workspace, "it is for another workspace (ws)")
         return principal_of(claims), expires_at
 
+    @property
+    def tokens_end(self) -> bool:
+        """Whether a token without an end is refused."""
+        return self._require_expiry
+
     def issued_at(self, token: str) -> int | None:
         """When a token that was verified was made (``iat``, as a tick); None = it does not say."""
         try:

@@ -42,6 +42,10 @@ class Verifier(Protocol):
     def issued_at(self, token: str) -> int | None:
         """When a token that was verified was made (tick); None = it does not say."""
 
+    @property
+    def tokens_end(self) -> bool:
+        """Whether a token without an end is refused."""
+
 
 class HouseDesk:
     """The desk of one workspace (``router.connection.Desk``)."""

@@ -120,7 +120,7 @@ class Driver(HouseDesk):
         self._stepping = trio.Lock()
         self._shields: list[trio.CancelScope] = []  # of what is waited for whoever cancels it
         self._prefetch = Prefetch(self.core, self.read, self._refuse)
-        self._revocations = Revocations(self.read, self._commit)
+        self._revocations = Revocations(self.read, self._commit, lambda: self._gate.tokens_end)
 
     # ------------------------------------------------------------ life
 
@@ -129,7 +129,7 @@ class Driver(HouseDesk):
         await self.errands.open()
         await self._in(self._writer, self._store.open)
         snapshot = await self._in(self._writer, self._store.load)
-        await self._revocations.load()
+        await self._revocations.load(self.now())
         now = self.now()
         self._expiries = TimerWheel(now)
         self.core.load(snapshot, now)

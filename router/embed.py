@@ -204,6 +204,8 @@ class EmbeddedRouter:
 class _Tickets:
     """In-process tokens, each good for one opening."""
 
+    tokens_end = True
+
     def __init__(self) -> None:
         self._principals: dict[str, Principal] = {}
 

@@ -1,8 +1,9 @@
 """``session.revoke``: a principal's sessions end at once, and its tokens of before that moment are no longer accepted.
 
-The moments are in memory, and all of them in one row of ``request_keys`` that never expires: it is committed before
-anything ends, so that it holds after a restart and on whichever machine the store is opened next. Cost: a revocation
-writes that row, 40 bytes a principal; a look-up is one of a dict. The core knows nothing of it.
+The moments are in memory and in the table ``revocations``, a row a principal: it is committed before anything ends, so
+that it holds after a restart and on whichever machine the store is opened next. A row is kept for as long as a token of
+before may last, 400 days, or for ever where tokens need no end. Cost: a revocation writes a row; a look-up is one of a
+dict. The core knows nothing of it.
 """
 
 from __future__ import annotations
@@ -18,13 +19,12 @@ from actors.keys import KeyName, names_of, records
 from protocol.codec import Call
 from protocol.errors import bad_params, refused
 from protocol.ids import Principal
-from protocol.records import Batch, KeyOf, KeyRecord, Question
+from protocol.records import Batch, KeyOf, Question, RevocationRecord, RevokedAt
 from protocol.requests import SessionRevoke, SessionRevoked
 from protocol.times import MILLISECONDS, Moment
 
-OWNER, KEY = "house", "revocations"
 REVOKED_MAX = 10_000  # principals
-KEPT_MS = 400 * MILLISECONDS["d"]  # after which a place may be given to somebody else: no token should last so long
+KEPT_MS = 400 * MILLISECONDS["d"]  # no token should last so long
 
 Read = Callable[[Sequence[Question]], Awaitable[list[Any]]]
 Commit = Callable[[Batch], Awaitable[None]]
@@ -39,26 +39,30 @@ class Revoked(Struct, frozen=True):
 
 
 class Revocations:
-    """What is revoked. ``read`` and ``commit``: the store's, which raise StorageUnavailable."""
+    """What is revoked.
 
-    def __init__(self, read: Read, commit: Commit) -> None:
+    Parameters: ``read`` and ``commit``, the store's, which raise StorageUnavailable; whether every token has an end.
+    """
+
+    def __init__(self, read: Read, commit: Commit, tokens_end: Callable[[], bool]) -> None:
         self._read = read
         self._commit = commit
-        self._before: dict[str, int] = {}  # address -> tick
+        self._tokens_end = tokens_end
+        self._known: dict[str, RevocationRecord] = {}  # by address
         self._writing = trio.Lock()
 
-    async def load(self) -> None:
-        """Read what the store remembers. Raises StorageUnavailable."""
-        [row] = await self._read([KeyOf(OWNER, KEY)])
-        self._before = {} if row is None else msgspec.json.decode(row.answer, type=dict[str, int])
+    async def load(self, now: int) -> None:
+        """Read what the store remembers and has not expired at this tick. Raises StorageUnavailable."""
+        [records] = await self._read([RevokedAt(now)])
+        self._known = {record.address: record for record in records}
 
     def is_revoked(self, address: str, issued_at: Callable[[], int | None]) -> bool:
         """Whether a token is too old, by when it was made. One that does not say when (``iat``) is."""
-        before = self._before.get(address)
-        if before is None:
+        known = self._known.get(address)
+        if known is None:
             return False
         made = issued_at()
-        return made is None or made < before
+        return made is None or made < known.revoked_before
 
     async def revoke(self, call: Call, principal: Principal, now: int) -> Revoked:
         """Remember it. Raises RequestError (forbidden, conflict, too_large, −32602), StorageUnavailable."""
@@ -69,21 +73,26 @@ class Revocations:
             raise bad_params("before", "a moment that is not in the future")
         address, names = Principal(params.role, params.sub).address, names_of(call, principal)
         async with self._writing:
-            if (known := await self._known(names, now)) is not None:
-                return Revoked(known, address, is_new=False)
-            before = max(now if params.before is None else int(params.before), self._before.get(address, 0))
+            if (answered := await self._answered(names, now)) is not None:
+                return Revoked(answered, address, is_new=False)
+            forgotten = self._forgotten(address, now)
+            before = now if params.before is None else int(params.before)
+            if (earlier := self._known.get(address)) is not None:
+                before = max(before, earlier.revoked_before)
             answer = SessionRevoked(Moment(before))
-            moments = {**self._with_room(address, now), address: before}
-            row = KeyRecord(owner=OWNER, key=KEY, digest="", answer=msgspec.json.encode(moments), expires_at=None)
-            await self._commit(Batch(keys=(row, *records(names, answer, now))))
-            self._before = moments
+            record = RevocationRecord(address, before, before + KEPT_MS if self._tokens_end() else None)
+            ended = (msgspec.structs.replace(old, expires_at=now) for old in forgotten)  # and swept out one day
+            await self._commit(Batch(records=(*ended, record), keys=tuple(records(names, answer, now))))
+            for old in forgotten:
+                del self._known[old.address]
+            self._known[address] = record
         return Revoked(answer, address)
 
     def statistics(self) -> dict[str, int]:
         """How many principals have had tokens revoked."""
-        return {"principals": len(self._before), "max": REVOKED_MAX}
+        return {"principals": len(self._known), "max": REVOKED_MAX}
 
-    async def _known(self, names: Sequence[KeyName], now: int) -> Any:
+    async def _answered(self, names: Sequence[KeyName], now: int) -> Any:
         """The first answer under a key; None = there is none. Raises RequestError (conflict)."""
         for name, row in zip(names, await self._read([KeyOf(name.owner, name.key) for name in names]), strict=True):
             if row is not None and (row.expires_at is None or row.expires_at > now):
@@ -92,11 +101,11 @@ class Revocations:
                 return msgspec.Raw(row.answer)
         return None
 
-    def _with_room(self, address: str, now: int) -> dict[str, int]:
-        """What is known, with room for one more. Raises RequestError (too_large)."""
-        if address in self._before or len(self._before) < REVOKED_MAX:
-            return self._before
-        kept = {each: before for each, before in self._before.items() if before > now - KEPT_MS}
-        if len(kept) >= REVOKED_MAX:
+    def _forgotten(self, address: str, now: int) -> list[RevocationRecord]:
+        """Those that make way for one more. Raises RequestError (too_large)."""
+        if address in self._known or len(self._known) < REVOKED_MAX:
+            return []
+        forgotten = [each for each in self._known.values() if each.revoked_before <= now - KEPT_MS]
+        if not forgotten:
             raise refused("too_large", "too many have been revoked one by one: change the keys", limit=REVOKED_MAX)
-        return kept
+        return forgotten

@@ -1,8 +1,8 @@
 """A batch as rows: which rows go into which table, in which order. Both stores write this.
 
 Entries are only ever added; everything else replaces what has the same primary key. Addresses follow from the
-contacts of the batch. Request keys that have expired are swept out as new ones come in, some at a time, so
-the table stays as large as what is still valid and no commit is long; the batch's newest entry tells the time.
+contacts of the batch. Request keys and revocations that have expired are swept out as new keys come in, some at a
+time, so their tables stay as large as what is still valid and no commit is long; the newest entry tells the time.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from protocol.records import Batch, ContactRecord
-from storage.tables import ADDRESSES, ENTRIES, KEYS, TABLE_OF, Row, Table, entry_row
+from storage.tables import ADDRESSES, ENTRIES, KEYS, REVOCATIONS, TABLE_OF, Row, Table, entry_row
 
 #: a sweep comes after so many new keys and takes twice as many, so it always gains on them
 SWEEP_AFTER_KEYS = 256
-SWEEP = (
-    "DELETE FROM request_keys WHERE (owner, key) IN"
-    " (SELECT owner, key FROM request_keys WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)"
+SWEEPS = tuple(
+    f"DELETE FROM {table.name} WHERE ({', '.join(table.key)}) IN"
+    f" (SELECT {', '.join(table.key)} FROM {table.name} WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)"
+    for table in (KEYS, REVOCATIONS)
 )
 
 #: counts on from the last commit this server knows ($2), under its name ($1); changes no row if another has written
@@ -79,7 +80,7 @@ class Sweep:
         self._since = 0  # keys written since the last sweep
 
     def due(self, batch: Batch) -> tuple[int, int] | None:
-        """The parameters of ``SWEEP`` (time, how many), or None: not now. Counts the batch's keys."""
+        """The parameters of each of ``SWEEPS`` (time, how many), or None: not now. Counts the batch's keys."""
         self._since += len(batch.keys)
         if self._since < SWEEP_AFTER_KEYS or not batch.entries:
             return None

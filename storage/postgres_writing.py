@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from protocol.records import Batch
-from storage.batches import CLAIM, SWEEP, contacts_of, rows_of, upsert
+from storage.batches import CLAIM, SWEEPS, contacts_of, rows_of, upsert
 from storage.store import StorageUnfit
 from storage.tables import ADDRESSES, ENTRIES, TABLES, Column, Row, Table
 
@@ -42,8 +42,8 @@ OTHER_SERVER = (
 class Writing:
     """A batch, the number its commit will have, and what is needed to take it back.
 
-    Parameters: the batch; the name of this server; the number of the last commit; the parameters of ``SWEEP`` if it is
-    time for it.
+    Parameters: the batch; the name of this server; the number of the last commit; the parameters of ``SWEEPS`` if it is
+    time for them.
     """
 
     def __init__(self, batch: Batch, name: str, last: int, sweep: tuple[int, int] | None) -> None:
@@ -60,7 +60,8 @@ class Writing:
         self._replaced.clear()
         await self._claim(connection)
         if self._sweep is not None:
-            await connection.execute(SWEEP, *self._sweep)
+            for sql in SWEEPS:
+                await connection.execute(sql, *self._sweep)
         if self._contacts:
             await self._forget_addresses(connection)
         for table, rows in self._rows:

@@ -23,7 +23,7 @@ import apsw
 import msgspec
 
 from protocol.records import Batch, Question, Snapshot
-from storage.batches import CLAIM, SWEEP, Sweep, contacts_of, rows_of, upsert
+from storage.batches import CLAIM, SWEEPS, Sweep, contacts_of, rows_of, upsert
 from storage.questions import ALL_KINDS, LOAD, for_sqlite, kind_of, snapshot_of
 from storage.schema import ADD_VERSION, CREATE_VERSIONS, READ_VERSION, migrations, next_migration
 from storage.store import StorageUnavailable, StorageUnfit
@@ -147,7 +147,8 @@ class SQLiteStore:
         if connection.changes() != 1:
             raise StorageUnfit(f"another server writes to {self._path}: stop one of them, then start this one again")
         if (sweep := self._sweep.due(batch)) is not None:
-            connection.execute(for_sqlite(SWEEP), sweep)
+            for sql in SWEEPS:
+                connection.execute(for_sqlite(sql), sweep)
         forgotten = [(contact.id,) for contact in contacts_of(batch)]
         connection.executemany("DELETE FROM contact_addresses WHERE contact = ?", forgotten)
         for table, rows in rows_of(batch):

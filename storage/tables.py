@@ -34,6 +34,7 @@ from protocol.records import (
     MailRecord,
     MeetingRecord,
     Record,
+    RevocationRecord,
     ServiceRecord,
     TemplateRecord,
     WebhookRecord,
@@ -258,9 +259,10 @@ MAILS = Table("mails", MailRecord, ("id",))
 DIGESTS = Table("digests", DigestRecord, ("id",))
 MEETINGS = Table("meetings", MeetingRecord, ("id",))
 FILES = Table("files", FileRecord, ("id",))
+REVOCATIONS = Table("revocations", RevocationRecord, ("address",))
 TABLES = (
     CONVERSATIONS, AGENTS, SERVICES, CONTACTS, ADDRESSES, ENTRIES, KEYS, DELIVERIES, TEMPLATES, WEBHOOKS, MAILS,
-    DIGESTS, MEETINGS, FILES,
+    DIGESTS, MEETINGS, FILES, REVOCATIONS,
 )  # fmt: skip
 
 TABLE_OF: dict[type[Record], Table] = {
@@ -275,4 +277,5 @@ TABLE_OF: dict[type[Record], Table] = {
     DigestRecord: DIGESTS,
     MeetingRecord: MEETINGS,
     FileRecord: FILES,
+    RevocationRecord: REVOCATIONS,
 }

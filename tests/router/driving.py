@@ -121,6 +121,8 @@ class SteeredStore:
 class Tokens:
     """``agent:ana`` is a token; ``agent:ana@5000`` ends 5 s after START, ``agent:ana#70`` was made 70 ms after it."""
 
+    tokens_end = True
+
     def issued_at(self, token: str) -> int | None:
         made = token.partition("#")[2]
         return START + int(made) if made else None

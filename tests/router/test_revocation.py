@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from driving import START, Client, House, SteeredStore, house
+from driving import START, Client, House, SteeredStore, Tokens, house
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from protocol.errors import RequestError, refused
 from protocol.ids import Principal
+from protocol.records import RevocationRecord, RevokedAt
 from router import revocation
 
 pytestmark = pytest.mark.timeout(30)
@@ -151,6 +152,31 @@ async def test_there_is_room_for_so_many_and_the_oldest_make_way_after_a_year(
         mock_clock.jump(revocation.KEPT_MS / 1000 + 1)
         await revoke(h, sub="c")
         assert not await opens(h, "agent:c")
+        [left] = h.store.read([RevokedAt(h.driver.now())])
+        assert [record.address for record in left] == ["agent:c"]
+
+
+async def test_it_is_forgotten_when_no_token_of_before_can_be_left(mock_clock: MockClock) -> None:
+    store = SteeredStore()
+    async with house(store=store) as h:
+        await revoke(h)
+        [[kept]] = store.read([RevokedAt(START)])
+    assert kept == RevocationRecord("agent:ana", START, START + revocation.KEPT_MS)
+    mock_clock.jump(revocation.KEPT_MS / 1000 - 1)
+    async with house(store=store) as h:
+        assert not await opens(h, "agent:ana")
+    mock_clock.jump(1)
+    async with house(store=store) as h:
+        assert await opens(h, "agent:ana")
+
+
+async def test_where_tokens_need_no_end_it_is_never_forgotten(
+    mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Tokens, "tokens_end", False)
+    async with house() as h:
+        await revoke(h)
+        assert h.store.read([RevokedAt(2**53)]) == [(RevocationRecord("agent:ana", START, None),)]
 
 
 async def test_one_that_opens_while_it_is_revoked_does_not_slip_through(mock_clock: MockClock) -> None:
@@ -182,6 +208,8 @@ async def test_a_request_without_an_id_is_done_and_not_answered(mock_clock: Mock
 
 class Strict:
     """A gate that has lost the key of these."""
+
+    tokens_end = True
 
     def __init__(self, *lost: str) -> None:
         self.lost = lost

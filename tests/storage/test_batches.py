@@ -6,7 +6,7 @@ from typing import Any
 
 from storage_samples import contact, conversation, delivery, key, message
 
-from protocol.records import Batch, KeyOf
+from protocol.records import Batch, KeyOf, RevocationRecord, RevokedAt
 from storage.batches import SWEEP_AFTER_KEYS, Sweep, rows_of
 from storage.tables import ADDRESSES, CONVERSATIONS, KEYS
 
@@ -72,6 +72,14 @@ def test_expired_keys_are_swept_out_and_no_others(store: Any) -> None:
     questions = [KeyOf("agent:ana", name) for name in ("past", "now", "later", "ever", "k0", "k255")]
     left = [answer and answer.key for answer in store.read(questions)]
     assert left == [None, "now", "later", "ever", "k0", "k255"]
+
+
+def test_expired_revocations_are_swept_out_with_them(store: Any) -> None:
+    revoked = [RevocationRecord(f"agent:{ends}", 1, ends) for ends in (1_001, 1_002, 1_003, None)]
+    store.commit(Batch(records=tuple(revoked)))
+    fresh = tuple(key(f"k{number}", expires_at=9_999) for number in range(SWEEP_AFTER_KEYS))
+    store.commit(Batch(entries=(message(2),), keys=fresh))
+    assert store.read([RevokedAt(0)]) == [tuple(revoked[1:])]
 
 
 def test_a_sweep_takes_the_oldest_first_and_not_too_many(store: Any) -> None:

@@ -28,6 +28,8 @@ from protocol.records import (
     MessagesUpTo,
     Missed,
     Question,
+    RevocationRecord,
+    RevokedAt,
     Timeline,
     WebhookById,
     WebhookRecord,
@@ -65,8 +67,9 @@ def test_what_is_not_there_is_none_or_empty(store: Any) -> None:
         FailedOnes("message", 10, "", 10),
         FailedOnes("mail", 10, "", 10),
         FailedOnes("webhook", 10, "", 10),
+        RevokedAt(0),
     ]
-    nothing = [None, None, None, None, None, (), (), (), (), (), ((), False), None, None, (), (), ()]
+    nothing = [None, None, None, None, None, (), (), (), (), (), ((), False), None, None, (), (), (), ()]
     assert store.read(questions) == nothing
 
 
@@ -81,6 +84,14 @@ def test_answers_come_in_the_order_of_the_questions(store: Any) -> None:
 def test_an_expired_key_may_still_be_given(store: Any) -> None:
     store.commit(Batch(entries=(message(1),), keys=(key(expires_at=5),)))
     assert store.read([KeyOf("agent:ana", "k1")]) == [key(expires_at=5)]
+
+
+def test_revocations_are_given_until_they_expire_by_address_and_a_later_one_replaces(store: Any) -> None:
+    ends, stays = RevocationRecord("agent:bo", 5, 100), RevocationRecord("agent:ana", 6, None)
+    store.commit(Batch(records=(ends, stays, RevocationRecord("contact:bo", 1, 99))))
+    store.commit(Batch(records=(later := RevocationRecord("contact:bo", 7, 101),)))
+    found = store.read([RevokedAt(99), RevokedAt(100), RevokedAt(101)])
+    assert found == [(stays, ends, later), (stays, later), (stays,)]
 
 
 # ---------------------------------------------------------------- what could not be delivered

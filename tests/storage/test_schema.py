@@ -11,7 +11,7 @@ import pytest
 from storage_samples import conversation, message
 
 from protocol.codec import encode_json
-from protocol.records import Batch, StepFired
+from protocol.records import Batch, RevocationRecord, RevokedAt, StepFired
 from protocol.settings import ServiceSettings, Step
 from protocol.times import Duration
 from storage import postgres_reading, sqlite
@@ -140,3 +140,22 @@ def test_the_steps_that_had_fired_by_number_are_remembered_by_what_they_do(
     timeless = [msgspec.structs.replace(step, after=Duration(0)) for step in steps]
     assert first.steps_fired == tuple(StepFired("support", step) for step in timeless[:2])
     assert second.steps_fired == ()
+
+
+def test_what_was_revoked_has_rows_of_its_own_after_the_upgrade(
+    lasting_url: str, opened: Any, rows: Any, monkeypatch: Any
+) -> None:
+    """0008: all moments stood in one row among the request keys."""
+    for module in (sqlite, postgres_reading):
+        monkeypatch.setattr(module, "migrations", lambda dialect: migrations(dialect)[:7])
+    migrate(lasting_url)
+    monkeypatch.undo()
+    moments = encode_json({"agent:ana": 1_767_603_600_123, 'contact:"ø"': 5}).hex()
+    answer = f"X'{moments}'" if lasting_url.startswith("sqlite") else f"'\\x{moments}'"
+    for owner, name in (("house", "revocations"), ("agent:ana", "revocations"), ("house", "probe-1")):
+        rows(f"INSERT INTO request_keys (owner, key, digest, answer) VALUES ('{owner}', '{name}', '', {answer})")
+    store = opened(lasting_url)
+    ana, other = RevocationRecord("agent:ana", 1_767_603_600_123, None), RevocationRecord('contact:"ø"', 5, None)
+    assert store.read([RevokedAt(2**53)]) == [(ana, other)]
+    left = [("agent:ana", "revocations"), ("house", "probe-1")]
+    assert [tuple(row) for row in rows("SELECT owner, key FROM request_keys ORDER BY owner")] == left

@@ -7,7 +7,6 @@ while a page or the missed entries are being read from the store, whatever is ne
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -86,6 +85,9 @@ class Desk(Protocol):
 class Connection:
     """A session from its first frame to its end."""
 
+    __slots__ = ("_authorization", "_carrier", "_codec", "_desk", "_gaps", "_held_bytes", "_is", "_lost", "_opened",
+                 "_says_goodbye", "failed_tokens", "number", "session", "token")  # fmt: skip
+
     def __init__(
         self,
         desk: Desk,
@@ -102,7 +104,7 @@ class Connection:
         self._carrier = carrier
         self._codec = codec
         self._authorization = authorization
-        self._gaps: deque[_Gap] = deque()  # answers being read, each with what waits behind it
+        self._gaps: list[_Gap] = []  # answers being read, each with what waits behind it
         self._held_bytes = 0  # in gaps
         self._says_goodbye = True  # session.close is answered
         self._opened = False
@@ -329,7 +331,7 @@ class Connection:
     def _fill(self, gap: _Gap, first: list[bytes], series: Iterable[bytes] = ()) -> None:
         gap.first, gap.series = first, series
         while self._gaps and self._gaps[0].first is not None:
-            self._let_out(self._gaps.popleft())
+            self._let_out(self._gaps.pop(0))
 
     def _let_out(self, gap: _Gap) -> None:
         for data in gap.first or ():

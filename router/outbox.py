@@ -10,7 +10,6 @@ keep up is ended with 4008: what waits for it is dropped, so that it costs no mo
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
@@ -57,7 +56,7 @@ class Outbox:
         self._metrics = metrics
         self._opcode = opcode
         self._close_s = close_s
-        self._queue: deque[bytes | Iterator[bytes]] = deque()
+        self._queue: list[bytes | Iterator[bytes]] = []
         self._bytes = 0  # queued as bytes, or on their way
         self._on_its_way = 0
         self._entered = False  # in the next round
@@ -170,16 +169,14 @@ class Outbox:
     def _take(self) -> list[bytes]:
         """All that is ready; of a series the next stretch, and nothing behind it."""
         taken: list[bytes] = []
-        while self._queue:
-            first = self._queue[0]
-            if not isinstance(first, bytes):
-                stretch = list(islice(first, _STRETCH))
-                self._hold(sum(map(len, stretch)))
-                if stretch:
-                    return taken + stretch
-            else:
+        for place, first in enumerate(self._queue):
+            if isinstance(first, bytes):
                 taken.append(first)
-            self._queue.popleft()
+            elif stretch := list(islice(first, _STRETCH)):
+                self._hold(sum(map(len, stretch)))
+                del self._queue[:place]
+                return taken + stretch
+        self._queue = []
         return taken
 
     def _check_bounds(self) -> None:

@@ -11,7 +11,6 @@ as it takes to read thousands of them. Frames go out past it, through the Wire: 
 from __future__ import annotations
 
 import logging
-from collections import deque
 
 from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Frame, Opcode
@@ -65,7 +64,7 @@ class WebSocket:
         self._pace = pace
         self._protocol = Frames(SERVER, max_size=frame_bytes, logger=_SILENT)
         self._unread = rest
-        self._frames: deque[Frame] = deque()
+        self._frames: list[Frame] = []  # the next is the last
         self._kind: Opcode | None = None  # of the message whose parts are coming
         self._parts: list[bytes] = []
         self._ending: GoneError | FaultyError | None = None  # behind the frames
@@ -77,7 +76,7 @@ class WebSocket:
         """The next whole message. Raises GoneError or FaultyError when there will be none."""
         while True:
             while self._frames:
-                message = self._take(self._frames.popleft())
+                message = self._take(self._frames.pop())
                 if message is not None:
                     return message
             if self._ending is not None:
@@ -129,7 +128,7 @@ class WebSocket:
         self._metrics.bytes_received += len(stretch)
         protocol = self._protocol
         protocol.receive_data(stretch)
-        self._frames.extend(protocol.events_received())  # type: ignore[arg-type] # no handshake comes here
+        self._frames.extend(reversed(protocol.events_received()))  # type: ignore[arg-type] # no handshake comes here
         answers = [data for data in protocol.data_to_send() if data]
         goodbye = answers.pop() if protocol.state is not OPEN else b""
         await self._pace.bytes(len(stretch))

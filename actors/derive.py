@@ -7,6 +7,7 @@ and what is in memory cannot drift apart. O(everything).
 from __future__ import annotations
 
 from collections.abc import Container
+from operator import itemgetter
 
 from actors.agent import AgentActor
 from actors.contact import LIVE
@@ -18,6 +19,7 @@ from actors.house import House
 from actors.meeting import MeetingActor
 from actors.wheel import Timer, TimerWheel
 
+_ORDER = itemgetter(0, 1)
 Armed = ConversationActor | AgentActor | ErrandActor | FileActor | MeetingActor | DigestActor
 
 
@@ -33,6 +35,7 @@ def derive(house: House, now: int, parked: Container[str]) -> None:
     house.views.clear()
     for conversation in house.conversations.values():
         _place(house, conversation)
+    house.views.fill(conversation.record for conversation in house.conversations.values())
     for name, agent in house.agents.items():
         for service in agent.services.values():
             for channel_class in house.classes:
@@ -46,7 +49,6 @@ def _place(house: House, conversation: ConversationActor) -> None:
     """Put one conversation where its record says it is."""
     record = conversation.record
     house.relate(None, record)
-    house.views.put(record)
     if record.state not in LIVE:
         return
     if record.assignee is not None:
@@ -57,19 +59,22 @@ def _place(house: House, conversation: ConversationActor) -> None:
 
 def _arm_all(house: House, now: int, parked: Container[str]) -> None:
     """A new wheel that starts before the earliest deadline, so that what is overdue fires in its order."""
-    due: list[tuple[int, str, Armed]] = []
+    due: list[tuple[int, str, Armed]] = []  # of one moment in the order of addresses
     errands = (*house.webhooks.values(), *house.mails.values())
     actors: list[Armed] = [*house.conversations.values(), *house.agents.values(), *house.files.values()]
     actors += [*errands, *house.meetings, *house.digests.actors.values()]
     for actor in actors:
-        actor.timer = Timer(actor, actor.timer.kind)
+        if actor.timer.armed:  # on the wheel that was
+            actor.timer = Timer(actor, actor.timer.kind)
         deadline = actor.earliest()
-        if deadline is not None and actor.address not in parked:
-            due.append((deadline, actor.address, actor))
-    due.sort(key=lambda item: item[:2])
+        if deadline is not None:
+            address = actor.address
+            if address not in parked:
+                due.append((deadline, address, actor))
+    due.sort(key=_ORDER)
     house.wheel = TimerWheel(min(now, due[0][0] - 1) if due else now)
-    for _, _, actor in due:
-        actor.arm()
+    for deadline, _, actor in due:
+        house.wheel.arm(actor.timer, deadline)
     _arm_volatile(house, now)
 
 

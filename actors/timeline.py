@@ -35,6 +35,11 @@ class TimelineActor(Actor):
         self.record = record
         self.timer = Timer(self)
 
+    @property
+    def address(self) -> str:
+        """What it is called in logs: ``conversation:c00000000002a``."""
+        return f"conversation:{self.record.id}"
+
     def settle(self, turn: Turn) -> None:
         """Arm the timer for the earliest deadline; the house knows who is in it and by which link."""
         old = turn.before[self]
@@ -43,15 +48,15 @@ class TimelineActor(Actor):
 
     def arm(self) -> None:
         """Bring the timer in line with the record."""
-        due = deadlines.earliest(self.deadlines())
-        if due is not None:
-            self.timer.kind = due[1]
-        self._house.wheel.keep(self.timer, None if due is None else due[0])
+        self._house.wheel.keep(self.timer, self.earliest())
 
     def earliest(self) -> int | None:
-        """When the timer must fire next, or None."""
+        """When the timer must fire next, or None; for what is noted on it."""
         due = deadlines.earliest(self.deadlines())
-        return None if due is None else due[0]
+        if due is None:
+            return None
+        self.timer.kind = due[1]
+        return due[0]
 
     def deadlines(self) -> list[deadlines.Deadline]:
         """Every deadline that is now armed."""

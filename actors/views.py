@@ -91,11 +91,24 @@ class Views:
         old, new = self.places.get(record.id), self._place(record)
         if old is not new and old != new:
             self._take_out(record.id, old)
-            self._put_in(record.id, new)
+            for ids in self._lists(new):
+                ids.add(record.id)
             self.places[record.id] = new
         self._put_crew(record)
         self.closed.put(record)
         return old, new
+
+    def fill(self, records: Iterable[ConversationRecord]) -> None:
+        """Put them all, after ``clear``: each list is sorted once."""
+        standing: dict[Place, list[str]] = {}
+        for record in records:
+            place = self.places[record.id] = self._place(record)
+            standing.setdefault(place, []).append(record.id)
+            self._put_crew(record)
+            self.closed.put(record)
+        for place, names in standing.items():
+            for ids in self._lists(place):
+                ids.update(names)
 
     def forget(self, conversation: str) -> None:
         """A closed conversation leaves memory."""
@@ -138,7 +151,8 @@ class Views:
         contact = self._house.contacts.get(record.contact or "")
         return contact is not None and bool(contact.sessions)
 
-    def _put_in(self, conversation: str, place: Place) -> None:
+    def _lists(self, place: Place) -> Iterator[SortedList[str]]:
+        """Every list that a conversation which stands there is in."""
         if EVERY in place.statuses:
             for whose in place.whose:
                 cells = self._cells.setdefault(place.service, {}).setdefault(whose, {})
@@ -146,7 +160,7 @@ class Views:
                 if cell is None:
                     cell = cells[place.channel] = Cell()
                 for status in place.statuses:
-                    cell.ids(status).add(conversation)
+                    yield cell.ids(status)
 
     def _take_out(self, conversation: str, place: Place | None) -> None:
         if place is not None and EVERY in place.statuses:

@@ -20,7 +20,7 @@ from websockets.protocol import Protocol as Frames
 from protocol import closing
 from router.metrics import Metrics
 from router.pace import Pace
-from router.wire import Wire, frame
+from router.wire import CLOSE, Wire, frame
 
 HEARTBEAT_S = 20.0
 UNANSWERED_MAX = 2
@@ -28,6 +28,7 @@ PING = 0x89
 
 _READ_BYTES = 16_384
 _STRETCH_BYTES = 2_048
+_NO_CODE = 1005  # never on the wire
 _FAULTS = (ProtocolError, PayloadTooBig, UnicodeDecodeError)
 _SILENT = logging.getLogger("signalbox.websocket")  # what a peer did wrong is in the metrics
 _SILENT.setLevel(logging.CRITICAL + 1)
@@ -144,9 +145,11 @@ class WebSocket:
 
         Nothing is read after that, or a peer could fill our memory.
         """
-        fault, sent = self._protocol.parser_exc, self._protocol.close_sent
+        fault, sent, received = self._protocol.parser_exc, self._protocol.close_sent, self._protocol.close_rcvd
         self._unread = b""
-        if fault is None:
+        if received is not None:
+            if fault is not None:  # in the middle of a message, which the library takes for one
+                goodbye = b"".join(frame(CLOSE, b"" if received.code == _NO_CODE else received.serialize()))
             self._ending = GoneError()
             self._wire.write(goodbye)
         elif isinstance(fault, _FAULTS) and sent is not None:

@@ -154,7 +154,7 @@ class WebSocket:
             self._wire.write(goodbye)
         elif isinstance(fault, _FAULTS) and sent is not None:
             self._ending = FaultyError(sent.code, closing.MEANINGS.get(sent.code, (sent.reason, ""))[0])
-        else:
+        elif fault is not None:
             raise fault
 
     # ------------------------------------------------------------ heartbeat

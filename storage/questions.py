@@ -8,7 +8,7 @@ rows become its answer. Each finds its rows by an index that was made for it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
@@ -313,7 +313,7 @@ LOAD = (
 )
 
 
-def snapshot_of(found: Sequence[Sequence[Row]]) -> tuple[Snapshot, int]:
+def snapshot_of(found: Sequence[Iterable[Row]]) -> tuple[Snapshot, int]:
     """The snapshot and the number of the last commit, from the rows of each statement of ``LOAD``."""
     services, agents, conversations, contacts, deliveries, templates, webhooks, *others, last_seq, number = found
     mails, digests, meetings, files, closed, crews = others
@@ -331,6 +331,11 @@ def snapshot_of(found: Sequence[Sequence[Row]]) -> tuple[Snapshot, int]:
         meetings=tuple(map(MEETINGS.record, meetings)),
         files=tuple(map(FILES.record, files)),
         closed=tuple(ClosedCount(*row) for row in (*closed, *crews)),
-        last_seq=last_seq[0][0],
+        last_seq=_only(last_seq),
     )
-    return snapshot, number[0][0]
+    return snapshot, _only(number)
+
+
+def _only(rows: Iterable[Row]) -> int:
+    [(value,)] = rows
+    return int(value)

@@ -102,7 +102,7 @@ class SQLiteStore:
     def load(self) -> Snapshot:
         """Everything that is live. Raises StorageUnavailable."""
         with self._working(self._write_lock), _transaction(self._writing(), "BEGIN") as connection:
-            snapshot, self._number = snapshot_of([connection.execute(for_sqlite(sql)).fetchall() for sql in LOAD])
+            snapshot, self._number = snapshot_of([connection.execute(for_sqlite(sql)) for sql in LOAD])
         return snapshot
 
     def commit(self, batch: Batch) -> None:

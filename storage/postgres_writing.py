@@ -1,8 +1,8 @@
 """One batch on its way into PostgreSQL, and how its outcome is found out if the answer to COMMIT is lost.
 
 **Writing.** A transaction begins by counting ``commits.number`` on from the number this server knows (``_claim``),
-under its name, then writes each table with one statement: columns go over as arrays and are unnested, whatever
-the number of rows. So a batch costs one round trip for each table it touches, and two more.
+under its name, then writes all tables with one statement: columns go over as arrays and are unnested, whatever
+the number of rows. So a batch costs three round trips, one more if addresses of contacts may have to go.
 
 **Whether it was written.** Say this server knew number n, and the answer to COMMIT did not come. ``settle`` locks the
 row of ``commits`` and reads it. The transaction in doubt changed that row first of all, so it held the row's lock
@@ -24,6 +24,7 @@ whoever repeats the request with its key gets its first answer.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from protocol.records import Batch
@@ -64,13 +65,20 @@ class Writing:
                 await connection.execute(sql, *self._sweep)
         if self._contacts:
             await self._forget_addresses(connection)
-        for table, rows in self._rows:
-            columns = list(zip(*rows, strict=True))
-            replaced = await connection.fetch(_WRITE[table], *columns)
-            self._replaced.append(_Replaced(table, _keys(table, columns), [row[0] for row in replaced]))
+        if self._rows:
+            await self._write_rows(connection)
         self.in_doubt = True
         await connection.execute("COMMIT")
         self.in_doubt = False
+
+    async def _write_rows(self, connection: Any) -> None:
+        """All tables in one statement, one round trip."""
+        columns = {table: list(zip(*rows, strict=True)) for table, rows in self._rows}
+        values = [column for table in columns for column in columns[table]]
+        replaced: dict[str, list[str]] = {table.name: [] for table in columns}
+        for name, row in await connection.fetch(_write_sql(tuple(columns)), *values):
+            replaced[name].append(row)
+        self._replaced += [_Replaced(table, _keys(table, columns[table]), replaced[table.name]) for table in columns]
 
     async def settle(self, connection: Any) -> bool:
         """Whether the batch was written, once and for all. Raises StorageUnfit if another server wrote."""
@@ -124,21 +132,29 @@ def _keys(table: Table, columns: Sequence[Row]) -> Sequence[Row]:
     return [columns[table.names.index(name)] for name in table.key]
 
 
-def _unnest(columns: list[Column]) -> str:
-    return f"unnest({', '.join(f'${n}::{_TYPES[column.kind]}[]' for n, column in enumerate(columns, 1))})"
+def _unnest(columns: Sequence[Column], first: int = 1) -> str:
+    return f"unnest({', '.join(f'${n}::{_TYPES[column.kind]}[]' for n, column in enumerate(columns, first))})"
 
 
-def _write_sql(table: Table) -> str:
-    """The upsert; it gives the rows it replaces. They are read as they were before: a statement sees one state."""
-    write = upsert(table, f"SELECT * FROM {_unnest(list(table.columns))}")
-    if table is ENTRIES:
-        return write
-    places = [(table.names.index(name) + 1, name) for name in table.key]
-    keys = ", ".join(f"${place}::{_TYPES[table.columns[place - 1].kind]}[]" for place, _ in places)
-    return (
-        f"WITH written AS ({write}) SELECT t::text FROM unnest({keys}) AS q ({', '.join(table.key)})"
-        f" JOIN {table.name} AS t USING ({', '.join(table.key)})"
-    )
+@cache
+def _write_sql(tables: tuple[Table, ...]) -> str:
+    """The upserts of these tables; it gives the name and text of the rows they replace.
+
+    Those are read as they were before: all parts of a statement see one state.
+    """
+    writes, replaced, first = [], ["SELECT NULL::text, NULL::text WHERE false"], 1
+    for table in tables:
+        source = f"SELECT * FROM {_unnest(table.columns, first)}"
+        writes.append(f"write_{table.name} AS ({upsert(table, source)})")
+        if table is not ENTRIES:
+            places = [(table.names.index(name), name) for name in table.key]
+            keys = ", ".join(f"${first + place}::{_TYPES[table.columns[place].kind]}[]" for place, _ in places)
+            replaced.append(
+                f"SELECT '{table.name}', t::text FROM unnest({keys}) AS q ({', '.join(table.key)})"
+                f" JOIN {table.name} AS t USING ({', '.join(table.key)})"
+            )
+        first += len(table.columns)
+    return f"WITH {', '.join(writes)} {' UNION ALL '.join(replaced)}"
 
 
 def _delete_sql(table: Table) -> str:
@@ -146,7 +162,6 @@ def _delete_sql(table: Table) -> str:
     return f"DELETE FROM {table.name} WHERE ({', '.join(table.key)}) IN (SELECT * FROM {_unnest(keys)})"
 
 
-_WRITE = {table: _write_sql(table) for table in TABLES}
 _DELETE = {table: _delete_sql(table) for table in TABLES}
 _PUT_BACK = {
     table: f"INSERT INTO {table.name} SELECT (t).* FROM (SELECT r::{table.name} AS t FROM unnest($1::text[]) AS r) AS q"

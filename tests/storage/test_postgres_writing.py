@@ -156,18 +156,18 @@ def test_a_commit_that_nobody_can_end_is_waited_for(
     store.commit(THIRD)
 
 
-async def fail_at_the_second_table(writing: Writing, connection: Any) -> None:
+async def fail_at_the_second_statement(writing: Writing, connection: Any) -> None:
     """As if the connection were lost there."""
 
     class Lost:
-        tables = 0
+        statements = 0
 
         async def execute(self, *arguments: Any) -> Any:
             return await connection.execute(*arguments)
 
         async def fetch(self, *arguments: Any) -> Any:
-            Lost.tables += 1
-            if Lost.tables == 2:
+            Lost.statements += 1
+            if Lost.statements == 2:
                 raise ConnectionError("lost")
             return await connection.fetch(*arguments)
 
@@ -181,7 +181,7 @@ def test_a_batch_that_was_begun_twice_is_taken_back_once(open_through: Any, rows
     before = rows()
     writing = Writing(SECOND, store._name, store._number, None)
     with pytest.raises(ConnectionError):
-        store._writer.run(lambda connection: fail_at_the_second_table(writing, connection))
+        store._writer.run(lambda connection: fail_at_the_second_statement(writing, connection))
     store._writer.run(writing.write)
     assert rows() != before
     store._writer.run(writing.take_back)
@@ -316,4 +316,4 @@ def test_the_round_trips_of_a_batch_do_not_grow_with_it(open_through: Any) -> No
                 keys=tuple(key(f"{first}-{index}") for index in range(size)),
             )
         )
-        assert len(queries) == 5  # begin, entries, conversations, keys, commit
+        assert len(queries) == 3  # begin, all rows, commit

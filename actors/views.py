@@ -16,12 +16,13 @@ from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, structs
+from msgspec import structs
 from sortedcontainers import SortedList
 
 from actors.access import may_see
-from actors.closed import EVERYBODY, Closed, seen
-from actors.summary import needs, summary
+from actors.closed import Closed, seen
+from actors.places import EVERY, LIVE, Place, Places
+from actors.summary import summary
 from protocol.ids import Principal
 from protocol.objects import Conversation
 from protocol.records import ConversationRecord
@@ -30,20 +31,8 @@ from protocol.requests import STATUSES, ConversationItems, ConversationList, Fil
 if TYPE_CHECKING:
     from actors.house import House
 
-LIVE = ("open", "snoozed")
-EVERY = "every"  # all live ones of a cell
 OUTSIDE = frozenset({EVERY, "online"})  # of the statuses; the others are the house's own business
-PLACES_MAX = 4_096  # kept to be used again
 Kept = Callable[[ConversationRecord], bool]
-
-
-class Place(Struct, frozen=True):
-    """Where a conversation stands in the lists: its cell and its statuses."""
-
-    service: str | None
-    channel: str | None
-    whose: tuple[str | None, ...]  # everybody's; where grabbed ones are hidden, the owner's or nobody's as well
-    statuses: frozenset[str]
 
 
 class Cell:
@@ -71,6 +60,7 @@ class Views:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self.where = Places(house)
         self.closed = Closed(house)
         self.clear()
 
@@ -80,7 +70,6 @@ class Views:
         self._cells: dict[str | None, dict[str | None, dict[str | None, Cell]]] = {}
         self._crews: dict[str, dict[str, None]] = {}
         self.places: dict[str, Place] = {}
-        self._made: dict[tuple[object, ...], Place] = {}  # most conversations stand in one of a few
         self._in_crews: dict[str, tuple[str, ...]] = {}
         self.closed.clear()
 
@@ -88,7 +77,7 @@ class Views:
 
     def put(self, record: ConversationRecord) -> tuple[Place | None, Place]:
         """Bring the indexes in line with a record. Returns where it stood and where it stands."""
-        old, new = self.places.get(record.id), self._place(record)
+        old, new = self.places.get(record.id), self.where.of(record)
         if old is not new and old != new:
             self._take_out(record.id, old)
             for ids in self._lists(new):
@@ -102,7 +91,7 @@ class Views:
         """Put them all, after ``clear``: each list is sorted once."""
         standing: dict[Place, list[str]] = {}
         for record in records:
-            place = self.places[record.id] = self._place(record)
+            place = self.places[record.id] = self.where.of(record)
             standing.setdefault(place, []).append(record.id)
             self._put_crew(record)
             self.closed.put(record)
@@ -114,42 +103,6 @@ class Views:
         """A closed conversation leaves memory."""
         self._take_out(conversation, self.places.pop(conversation, None))
         self.closed.forget(conversation)
-
-    def _place(self, record: ConversationRecord) -> Place:
-        service = self._house.services.get(record.service or "")
-        hidden = service is not None and service.record.settings.mode == "grab"
-        whose = (EVERYBODY, record.owner) if hidden else (EVERYBODY,)
-        online = self._online(record)
-        known = (record.service, record.channel, whose, record.state, needs(record), record.lateness, online)
-        place = self._made.get(known)
-        if place is None:
-            if len(self._made) >= PLACES_MAX:
-                self._made.clear()
-            place = Place(record.service, record.channel, whose, frozenset(self.statuses(record)))
-            self._made[known] = place
-        return place
-
-    def statuses(self, record: ConversationRecord) -> Iterator[str]:
-        """Every status that holds for a conversation. [behaviour §5]"""
-        if record.state in LIVE:
-            yield EVERY
-        if record.state in ("snoozed", "closed"):
-            yield record.state
-        match needs(record):
-            case "rep":
-                yield "rep_needed"
-            case "reply":
-                yield "pending"
-        if record.lateness is not None:
-            yield record.lateness
-        if self._online(record):
-            yield "online"
-
-    def _online(self, record: ConversationRecord) -> bool:
-        if record.channel_class != "chat" or record.state not in LIVE:
-            return False
-        contact = self._house.contacts.get(record.contact or "")
-        return contact is not None and bool(contact.sessions)
 
     def _lists(self, place: Place) -> Iterator[SortedList[str]]:
         """Every list that a conversation which stands there is in."""

@@ -17,9 +17,10 @@ from actors import reading
 from actors.access import may_see
 from actors.effects import Tell
 from actors.messages import Due
+from actors.places import EVERY, Place
 from actors.summary import summary
 from actors.system import Actor, Turn
-from actors.views import EVERY, Place, passes, wanted_of
+from actors.views import passes, wanted_of
 from actors.wheel import Timer
 from protocol.ids import Principal
 from protocol.notices import ConversationChanged
@@ -273,6 +274,8 @@ class Watches:
 
     def moved(self, service: str, now: int) -> None:
         """The queue of a service has moved."""
+        if not self._all:
+            return
         for topic in ("*", f"service:{service}"):
             for watch in self._of.get(topic, {}).values():
                 if watch.params.service in (None, service):

@@ -25,8 +25,9 @@ from typing import Any
 from msgspec import Struct, convert, structs
 
 from actors.core import Core
+from actors.places import EVERY
 from actors.summary import summary
-from actors.views import EVERY, passes, wanted_of
+from actors.views import passes, wanted_of
 from protocol.ids import Principal
 from protocol.objects import Conversation
 from protocol.records import AgentRecord, ContactRecord, ConversationRecord, ServiceRecord, Snapshot
@@ -131,7 +132,7 @@ def scanned(core: Core, params: ConversationList) -> ConversationItems:
     for actor in house.conversations.values():
         record = actor.record
         if passes(house, params, READER, record):
-            statuses = set(house.views.statuses(record))
+            statuses = set(house.views.where.statuses(record))
             for status in statuses & counts.keys():
                 counts[status] += 1
             if statuses & wanted:

@@ -118,7 +118,7 @@ def _lists(core: Core) -> Iterator[str]:
     """Each conversation stands in the lists exactly where its record says."""
     views = core.house.views
     for name, actor in core.house.conversations.items():
-        statuses = frozenset(views.statuses(actor.record))
+        statuses = frozenset(views.where.statuses(actor.record))
         place = views.places[name]
         if (place.service, place.channel, place.statuses) != (actor.record.service, actor.record.channel, statuses):
             yield f"{name} is listed at {place}, but has {sorted(statuses)}"

@@ -345,6 +345,8 @@ class AgentActor(Actor):
 
     def earliest(self) -> int | None:
         """When the timer must fire next, or None."""
+        if self.record.lost_at is None:
+            return None
         return min((end for end in self._grace_ends() if end > self.record.grace_done), default=None)
 
     @property

@@ -53,6 +53,7 @@ from protocol.requests import (
     MessageComment,
     MessageReact,
     MessageSend,
+    TemplateUse,
 )
 
 if TYPE_CHECKING:
@@ -174,18 +175,20 @@ class ConversationActor(LivingActor):
             self._said(Said(_said_in(params), params.reply_to, by=principal.sub, attachments=params.attachments), turn)
             turn.send(self._house.contacts[principal.sub], Active())
             return
-        text, template = templates.text_of(self._house, self.record, params), params.template
-        approved = template is not None and self._house.templates[template.name].record.settings.approved
-        self._check_window(turn.now, approved)
-        record = self.record
-        name = None if template is None else template.name
+        record, template = self.record, params.template
+        text = templates.text_of(self._house, record, params)
+        self._check_window(turn.now, template)
         reader = fallback.reader(self._house, record)
-        mailed = None if reader is None else "email"
-        text = _checked(text) if params.template is not None else _said_in(params)
-        fields: dict[str, Any] = {"text": text, "template": name, "reply_to": params.reply_to, "fallback": mailed}
-        fields["vars"] = templates.values_of(self._house, template)  # for channels with templates of their own
+        fields: dict[str, Any] = {"attachments": params.attachments, "reply_to": params.reply_to}
+        if template is None:
+            fields["text"] = _said_in(params)
+        else:
+            fields["text"], fields["template"] = _checked(text), template.name
+            fields["vars"] = templates.values_of(self._house, template)  # for channels with templates of their own
+        if reader is not None:
+            fields["fallback"] = "email"
         files.attach(self._house, params.attachments, record.id, turn)
-        entry = self._note(turn, "message", by, attachments=params.attachments, **fields)
+        entry = self._note(turn, "message", by, **fields)
         turn.answer = entry
         if reader is not None:
             fallback.write(self._house, entry, reader, turn)
@@ -213,10 +216,12 @@ class ConversationActor(LivingActor):
         if delivery.status == "failed":
             answers.failed(self.record, delivery, self.rules, turn.now)
 
-    def _check_window(self, now: int, approved: bool) -> None:
+    def _check_window(self, now: int, template: TemplateUse | None) -> None:
         """WhatsApp: outside 24 h after the contact's last message only an approved template. [S4]"""
         record = self.record
-        if record.channel != "whatsapp" or approved:
+        if record.channel != "whatsapp":
+            return
+        if template is not None and self._house.templates[template.name].record.settings.approved:
             return
         last = record.last_contact_message_at
         if last is None or now > last + templates.WINDOW_MS:
@@ -226,7 +231,7 @@ class ConversationActor(LivingActor):
         template = self._house.settings.conference_url
         if template is None:
             raise refused("not_found", "this workspace has no conference_url")
-        self._check_window(turn.now, approved=False)
+        self._check_window(turn.now, None)
         turn.answer = self._note(turn, "conference", by, url=template.replace("{conversation}", self.record.id))
         self._send_out(turn.answer, turn)
 

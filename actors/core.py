@@ -369,7 +369,7 @@ class Core:
         ident: Any = call.id
         if isinstance(reply, RequestError):
             self._outgoing.append(Reply(item.session, ident, call.method, error=reply))
-        elif isinstance(reply, requests.Page):
+        elif type(reply) is requests.Page:
             self._outgoing.append(Reply(item.session, ident, call.method, reply.result, question=reply.question))
         else:
             self._outgoing.append(Reply(item.session, ident, call.method, reply))
@@ -468,6 +468,9 @@ class Core:
         house = self.house
         touched: dict[ConversationActor, Any] = {}
         for actor, old in turn.before.items():
+            kind = type(actor)
+            if kind is AgentActor or kind is ChannelActor:  # nothing of theirs is in a list
+                continue
             if isinstance(actor, ConversationActor):
                 touched[actor] = old
                 self.memory.touched(actor)

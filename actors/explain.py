@@ -57,7 +57,7 @@ class Decisions:
             taken,
             rule,
             service.required(record.skills),
-            frozenset(agent for agent, _ in record.paused),
+            frozenset([agent for agent, _ in record.paused]),
             service.candidates.seats(channel_class) if small else {},
             dict(service.excluded.get(channel_class, {})) if small else {},
         )

@@ -197,7 +197,8 @@ def _audience(record: ConversationRecord, entry: Entry, others: tuple[str, ...])
     if by is not None and by.id is not None and by.kind != "contact":
         told[f"{by.kind}:{by.id}"] = None
     if entry.type in OUTSIDE_TYPES:
-        told.update(dict.fromkeys(_outside(record, entry)))
+        for address in _outside(record, entry):
+            told[address] = None
     return tuple(told)
 
 

@@ -9,7 +9,7 @@ What is not committed yet is never forgotten: until then the store would answer 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from actors import forward, identity, members, outbox
@@ -61,6 +61,7 @@ from protocol.requests import (
     ContactName,
     ContactUpdate,
     ConversationList,
+    ConversationName,
     ConversationStart,
     ConversationUpdate,
     ConversationWatch,
@@ -114,8 +115,10 @@ class Memory:
     def questions(self, inputs: Sequence[Input]) -> list[Question]:
         """What must be read before these inputs can be done; empty = go ahead."""
         opening = {item.session: item.principal for item in inputs if type(item) is Opened}
-        raised = [question for item in inputs for question in self._raised(item, opening)]
-        raised += map(ContactById, self._orphans)
+        raised: list[Question] = []
+        for item in inputs:
+            raised.extend(self._raised(item, opening))
+        raised.extend(map(ContactById, self._orphans))
         return list(dict.fromkeys(question for question in raised if question not in self._answers))
 
     def absorb(self, questions: Sequence[Question], answers: Sequence[Any]) -> None:
@@ -139,12 +142,14 @@ class Memory:
                         contact = self._house.contacts[question.contact]
                         contact.closed_known = tuple(dict.fromkeys((*contact.closed_known, question.channel)))
 
-    def _raised(self, item: Input, opening: dict[int, Principal]) -> Iterator[Question]:
+    def _raised(self, item: Input, opening: dict[int, Principal]) -> Iterable[Question]:
+        if isinstance(item, Asked):
+            asker = self._house.sessions.get(item.session) or opening.get(item.session)
+            return () if asker is None else self._by_request(item.call.params, asker)
+        return self._by_others(item)
+
+    def _by_others(self, item: Input) -> Iterator[Question]:
         match item:
-            case Asked(session=session, call=call):
-                asker = self._house.sessions.get(session) or opening.get(session)
-                if asker is not None:
-                    yield from self._by_request(call.params, asker)
             case Opened(principal=principal) if principal.role == "contact":
                 yield from identity.sign_in_questions(self._house, principal)
             case Wanted(file=name, principal=principal):
@@ -169,6 +174,8 @@ class Memory:
             case ConnectorReceive():
                 yield from self._key(f"channel:{params.channel}", params.external_id)
                 yield from self._by_address(params)
+            case ConversationName():
+                yield from self._conversation(params.conversation)
             case ConversationStart():
                 yield from members.questions(self._house, params.members)
                 contact = principal.sub if principal.role == "contact" else params.contact
@@ -236,13 +243,14 @@ class Memory:
             for contact in self._house.views.needed_contacts(params, principal, closed):
                 yield from self._contact(contact)
 
-    def _conversation(self, conversation: str) -> Iterator[Question]:
+    def _conversation(self, conversation: str) -> Sequence[Question]:
         actor = self._house.conversations.get(conversation)
         if actor is None:
-            yield ConversationById(conversation)
-            return
+            return (ConversationById(conversation),)
+        found: list[Question] = []
         for contact in actor.record.outside:
-            yield from identity.questions(self._house, contact)
+            found.extend(identity.questions(self._house, contact))
+        return found
 
     def _meeting(self, meeting: str) -> Iterator[Question]:
         """One that is over or cancelled may be named too; who may see it depends on its conversation."""

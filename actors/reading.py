@@ -176,7 +176,9 @@ def _readers(record: ConversationRecord) -> list[str]:
     """The addresses of all readers, sorted. Nobody reads a stub."""
     if record.state == "moved":
         return []
-    return sorted({*(f"agent:{agent}" for agent in record.crew), *(f"contact:{name}" for name in record.outside)})
+    who = [f"agent:{agent}" for agent in record.crew]
+    who.extend([f"contact:{name}" for name in record.outside])
+    return who if len(who) < 2 else sorted(set(who))
 
 
 def _count(record: ConversationRecord) -> int:

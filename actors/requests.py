@@ -66,6 +66,7 @@ from protocol.requests import (
     ConversationList,
     ConversationMove,
     ConversationMoved,
+    ConversationName,
     ConversationPage,
     ConversationPresence,
     ConversationStart,
@@ -119,6 +120,8 @@ def begin(core: Core, call: Call, principal: Principal, turn: Turn) -> None:
             files.check(house, getattr(params, "attachments", ()), principal)
         case ConnectorReceive():
             _receive(core, params, principal, turn)
+        case ConversationName():
+            _about_conversation(house, call, principal, turn)
         case ConnectorDelivered():
             outbox.delivered(core, params, principal, turn)
         case OutboxRetry():
@@ -341,12 +344,14 @@ def put_template(house: House, params: TemplatePut | TemplateName, turn: Turn) -
 def result(core: Core, call: Call, principal: Principal, turn: Turn) -> Any:
     """The answer, from the house as it is when the turn is quiet."""
     house, params = core.house, call.params
-    match params:
-        case MessageSend() | MessageComment() | MessageReact() | MessageForward():
-            return OneEntry(from_outside(turn.answer) if principal.role == "contact" else turn.answer)
+    match params:  # as in ``begin``
         case ConnectorReceive():
             record = house.conversations[turn.about].record
             return Received(summary(house, record, turn.now), turn.answer)
+        case MessageSend() | MessageComment() | MessageReact() | MessageForward():
+            return OneEntry(from_outside(turn.answer) if principal.role == "contact" else turn.answer)
+        case ConversationName():
+            return _after(house, call, principal, turn)
         case ConversationGet():
             return _page(house, params, principal, turn.now)
         case ConversationList():
@@ -373,15 +378,20 @@ def result(core: Core, call: Call, principal: Principal, turn: Turn) -> Any:
             record = house.conversations[name].record
             shown = summary(house, record, turn.now, outside=outside, reader=principal.address)
             return ConversationStarted(shown, continued)
-        case _ if call.method == "conversation.explain":
-            return explain(house, house.conversations[params.conversation].record)
-        case _ if call.method == "conference.start":
-            return ConferenceStarted(turn.answer, turn.answer.url)
         case _ if call.method in NEEDS:
-            record = house.conversations[params.conversation].record
-            outside = principal.role == "contact"
-            return OneConversation(summary(house, record, turn.now, outside=outside, reader=principal.address))
+            return _after(house, call, principal, turn)
     return _settings(house, call, principal, turn)
+
+
+def _after(house: House, call: Call, principal: Principal, turn: Turn) -> Any:
+    """What has become of the conversation that a request named."""
+    record = house.conversations[call.params.conversation].record
+    if call.method == "conversation.explain":
+        return explain(house, record)
+    if call.method == "conference.start":
+        return ConferenceStarted(turn.answer, turn.answer.url)
+    outside = principal.role == "contact"
+    return OneConversation(summary(house, record, turn.now, outside=outside, reader=principal.address))
 
 
 def _settings(house: House, call: Call, principal: Principal, turn: Turn) -> Any:

@@ -63,4 +63,4 @@ def meeting_id(seq: int, now: int) -> str:
 
 def is_printable(text: str) -> bool:
     """True if the text has no control characters: what ids, channels and addresses must be."""
-    return not any(character < " " or character == "\x7f" for character in text)
+    return text.isprintable() or not any(character < " " or character == "\x7f" for character in text)

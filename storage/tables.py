@@ -148,7 +148,11 @@ def _from_json(decode: Callable[[str], Any], text: str | None) -> Any:
 
 
 def _json_text(value: Any) -> str | None:
-    return None if value is None else encode_json(value).decode()
+    if value is None:
+        return None
+    if type(value) is tuple and not value:  # as most are
+        return "[]"
+    return encode_json(value).decode()
 
 
 # ---------------------------------------------------------------- entries
@@ -167,6 +171,10 @@ Detail = msgspec.defstruct(
     module=__name__,
 )
 _detail_of = json_decoder(Detail)
+
+
+_NO_FILES: tuple[Any, ...] = _rest(Entry(seq=0, conversation="", at=Moment(0), type="message", attachments=()))
+_NO_FILES_TEXT = _json_text(Detail(*_NO_FILES))
 
 
 class EntryColumns(Struct):
@@ -222,8 +230,14 @@ def entry_row(record: EntryRecord) -> Row:
         entry.service,
         entry.reason,
         entry.text,
-        None if rest == _NOTHING else _json_text(Detail(*rest)),
+        _detail(rest),
     )
+
+
+def _detail(rest: tuple[Any, ...]) -> str | None:
+    if rest == _NO_FILES:  # as most messages have
+        return _NO_FILES_TEXT
+    return None if rest == _NOTHING else _json_text(Detail(*rest))
 
 
 def entry_of(row: Row) -> Entry:

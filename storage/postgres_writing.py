@@ -74,7 +74,7 @@ class Writing:
     async def _write_rows(self, connection: Any) -> None:
         """All tables in one statement, one round trip."""
         columns = {table: list(zip(*rows, strict=True)) for table, rows in self._rows}
-        values = [column for table in columns for column in columns[table]]
+        values = [_sent(column) for table in columns for column in columns[table]]
         replaced: dict[str, list[str]] = {table.name: [] for table in columns}
         for name, row in await connection.fetch(_write_sql(tuple(columns)), *values):
             replaced[name].append(row)
@@ -130,6 +130,14 @@ class _Replaced(NamedTuple):
 
 def _keys(table: Table, columns: Sequence[Row]) -> Sequence[Row]:
     return [columns[table.names.index(name)] for name in table.key]
+
+
+def _sent(column: Row) -> Row:
+    """A column as it goes over: nothing if all is NULL, since unnest fills up what is shorter with NULLs.
+
+    asyncpg looks whether each element of an array is an array, which costs more than writing it.
+    """
+    return () if column[0] is None and column.count(None) == len(column) else column
 
 
 def _unnest(columns: Sequence[Column], first: int = 1) -> str:

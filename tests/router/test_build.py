@@ -12,7 +12,7 @@ import pytest
 from router import build
 
 ROOT = Path(__file__).parents[2]
-INTERPRETED = {"__init__", "effects", "messages"}
+INTERPRETED = {"__init__", "effects", "messages", "places"}
 MODULES = sorted(path.stem for path in (ROOT / "actors").glob("*.py"))
 ASKED = "compiled" if os.environ.get("SIGNALBOX_COMPILE") == "1" else "pure Python"
 

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-#: mypyc drops the keywords of a class: a Struct of a compiled module is not frozen and has no hash, so one that is a
-#: key of a dict stays here; nor would plain data gain anything
-INTERPRETED = {"__init__.py", "effects.py", "messages.py", "places.py"}
+#: what is only structs with keywords (``protocol.frozen`` says why): plain data would gain nothing
+INTERPRETED = {"__init__.py", "effects.py", "messages.py"}
 NEEDED = ["mypy>=2.4", "msgspec>=0.19"]  # msgspec: for its types
 BUILDS = {"build", "build_ext", "bdist_wheel", "editable_wheel", "install"}
 

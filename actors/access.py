@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from msgspec import Struct
-
 from protocol.errors import refused
+from protocol.frozen import Frozen
 from protocol.ids import Principal, Role
 from protocol.records import ConversationRecord
 from protocol.requests import METHODS
@@ -194,7 +193,7 @@ EXCEPTIONS: dict[tuple[str, str], Outcome] = {
 }
 
 
-class Row(Struct, frozen=True):
+class Row(Frozen, frozen=True):
     """What a method says to somebody, in a state in which it can be done."""
 
     method: str

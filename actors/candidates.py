@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import chain
 
-from msgspec import Struct
 from sortedcontainers import SortedList
 
+from protocol.frozen import Frozen
 from protocol.settings import Strategy
 
 Rank = tuple[float, int, str]
 POOLS_MAX = 64  # kinds of skills remembered for a class; the least recently made goes first
 
 
-class Seat(Struct, frozen=True):
+class Seat(Frozen, frozen=True):
     """A member as routing sees it: of one class, in one service.
 
     ``ratio`` is how full it is, by its own maximum or by this service's limit, whichever is fuller (0 = unlimited);

@@ -27,6 +27,7 @@ from actors.messages import Digested, Due
 from actors.reading import is_agent, mark_of
 from actors.system import Actor, Turn
 from actors.wheel import Timer
+from protocol.frozen import Frozen
 from protocol.records import AgentRecord, ContactRecord, ConversationRecord, DigestRecord, ReadMark
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _zone(name: str) -> tzinfo:
 # ---------------------------------------------------------------- whose
 
 
-class Recipient(Struct, frozen=True):
+class Recipient(Frozen, frozen=True):
     """Where a reader's digests go. ``language`` None = the workspace's."""
 
     email: str

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from actors.system import Turn
+from protocol.frozen import Frozen
 from protocol.objects import Candidate, Colour, DueAt, Explanation, Rule
 from protocol.records import ConversationRecord
 from protocol.times import Moment
@@ -28,7 +27,7 @@ MEMBERS_MAX = 1_000  # of larger services only the agent who was taken is rememb
 Excluded = tuple[Rule, Colour]
 
 
-class Decision(Struct, frozen=True):
+class Decision(Frozen, frozen=True):
     """What was known of a service's members when one was taken."""
 
     taken: str

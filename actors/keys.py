@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from protocol.codec import Call, encode_json
 from protocol.errors import refused
+from protocol.frozen import Frozen
 from protocol.ids import Principal
 from protocol.records import KeyRecord
 from protocol.requests import ConnectorReceive
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 KEY_MS = 24 * MILLISECONDS["h"]
 
 
-class KeyName(Struct, frozen=True):
+class KeyName(Frozen, frozen=True):
     """A name under which an answer is remembered: whose, which, of what request, for how long (None = for ever)."""
 
     owner: str

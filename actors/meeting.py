@@ -25,6 +25,7 @@ from actors.system import Actor, Turn
 from actors.timeline import by_whom
 from actors.wheel import Timer
 from protocol.errors import bad_params, refused
+from protocol.frozen import Frozen
 from protocol.ids import Principal
 from protocol.meetings import MeetingReschedule
 from protocol.objects import SYSTEM, By, Meeting
@@ -196,7 +197,7 @@ def check_free(meetings: Agenda, agent: str, starts: int, ends: int, but: str | 
 Answer = Literal["NEEDS-ACTION", "ACCEPTED"]
 
 
-class Attendee(Struct, frozen=True):
+class Attendee(Frozen, frozen=True):
     """Somebody who takes part, in the words of iCalendar."""
 
     email: str

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from actors.closed import EVERYBODY
 from actors.summary import needs
+from protocol.frozen import Frozen
 from protocol.records import ConversationRecord
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ EVERY = "every"  # all live ones of a cell
 KEPT_MAX = 4_096  # places kept to be used again
 
 
-class Place(Struct, frozen=True):
+class Place(Frozen, frozen=True):
     """Where a conversation stands in the lists: its cell and its statuses."""
 
     service: str | None

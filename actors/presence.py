@@ -20,6 +20,7 @@ from actors.messages import Due
 from actors.system import Actor, Turn
 from actors.wheel import Timer
 from protocol.errors import refused
+from protocol.frozen import Frozen
 from protocol.ids import Principal
 from protocol.notices import PresenceChanged
 from protocol.objects import By
@@ -34,7 +35,7 @@ WINDOW_MS = 10_000
 Doing = Literal["viewing", "typing", "idle"]
 
 
-class Present(Struct, frozen=True):
+class Present(Frozen, frozen=True):
     """A session said this."""
 
     session: int
@@ -42,13 +43,13 @@ class Present(Struct, frozen=True):
     state: Doing
 
 
-class Gone(Struct, frozen=True):
+class Gone(Frozen, frozen=True):
     """A session is gone."""
 
     session: int
 
 
-class Here(Struct, frozen=True):
+class Here(Frozen, frozen=True):
     """What one session is doing that is not idle."""
 
     principal: Principal

@@ -28,6 +28,7 @@ from actors.system import Turn
 from actors.templates import TemplateActor
 from protocol.codec import Call
 from protocol.errors import bad_params, refused
+from protocol.frozen import Frozen
 from protocol.ids import Principal, is_printable
 from protocol.meetings import MeetingName, MeetingReschedule, MeetingSchedule, MeetingSlots
 from protocol.members import (
@@ -94,7 +95,7 @@ if TYPE_CHECKING:
     from actors.core import Core
 
 
-class Page(Struct, frozen=True):
+class Page(Frozen, frozen=True):
     """A result that lacks a page of the timeline."""
 
     result: ConversationPage

@@ -10,15 +10,27 @@ request, not as conversations.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from heapq import merge
 from itertools import islice
+from typing import Any
 
 from sortedcontainers import SortedList
 
-#: (-priority, age_since, conversation): the least is served first
-Order = tuple[int, int, str]
-Group = tuple[str, frozenset[str]]
+
+class Group:
+    """Those that ask the same: their places, sorted."""
+
+    __slots__ = ("channel_class", "places", "skills")
+
+    def __init__(self, channel_class: str, skills: frozenset[str]) -> None:
+        self.channel_class = channel_class
+        self.skills = skills
+        self.places: SortedList[Order] = SortedList()
+
+
+#: (-priority, age_since, conversation, group): the least is served first; the group is only said, never compared
+Order = tuple[int, int, str, Group]
 
 
 class Waiting:
@@ -27,8 +39,8 @@ class Waiting:
     __slots__ = ("_groups", "_places")
 
     def __init__(self) -> None:
-        self._groups: dict[Group, SortedList[Order]] = {}
-        self._places: dict[str, tuple[Group, Order]] = {}
+        self._groups: dict[tuple[str, frozenset[str]], Group] = {}
+        self._places: dict[str, Order] = {}
 
     def __len__(self) -> int:
         return len(self._places)
@@ -39,47 +51,48 @@ class Waiting:
     def add(self, conversation: str, channel_class: str, skills: frozenset[str], priority: int, age: int) -> None:
         """Put a conversation in its place; one that is here already moves."""
         self.remove(conversation)
-        group, order = (channel_class, skills), (-priority, age, conversation)
-        if group not in self._groups:
-            self._groups[group] = SortedList()
-        self._groups[group].add(order)
-        self._places[conversation] = (group, order)
+        group = self._groups.get((channel_class, skills))
+        if group is None:
+            group = self._groups[channel_class, skills] = Group(channel_class, skills)
+        order = self._places[conversation] = (-priority, age, conversation, group)
+        group.places.add(order)
 
     def remove(self, conversation: str) -> None:
         """Take it out, if it is here."""
-        place = self._places.pop(conversation, None)
-        if place is None:
+        order = self._places.pop(conversation, None)
+        if order is None:
             return
-        group, order = place
-        self._groups[group].remove(order)
-        if not self._groups[group]:
-            del self._groups[group]
+        group = order[3]
+        group.places.remove(order)
+        if not group.places:
+            del self._groups[group.channel_class, group.skills]
 
     def first(self, channel_class: str, skills: frozenset[str], barred: Callable[[str], bool]) -> Order | None:
         """The first one of this class that an agent with these skills may take; ``barred``: not this one."""
         best: Order | None = None
-        for (wanted_class, wanted_skills), members in self._groups.items():
-            if wanted_class != channel_class or not wanted_skills <= skills:
+        for group in self._groups.values():
+            if group.channel_class != channel_class or not group.skills <= skills:
                 continue
-            head = next((order for order in members if not barred(order[2])), None)
+            head = next((order for order in group.places if not barred(order[2])), None)
             if head is not None and (best is None or head < best):
                 best = head
         return best
 
-    def ahead(self, channel_class: str, order: Order) -> int:
-        """How many of a class stand before this place."""
-        members = (members for group, members in self._groups.items() if group[0] == channel_class)
-        return int(sum(group.bisect_left(order) for group in members))
+    def ahead(self, channel_class: str, order: tuple[int, int, str]) -> int:
+        """How many of a class stand before this place: (-priority, age, conversation)."""
+        return int(sum(places.bisect_left(order) for places in self._of(channel_class)))
 
     def front(self, channel_class: str, limit: int) -> list[Order]:
         """The first ``limit`` places of a class."""
-        heads = [islice(members, limit) for group, members in self._groups.items() if group[0] == channel_class]
-        return list(islice(merge(*heads), limit))
+        return list(islice(merge(*(islice(places, limit) for places in self._of(channel_class))), limit))
 
     def in_order(self, limit: int) -> list[str]:
         """The first ``limit`` conversations, over all groups."""
-        heads = [islice(members, limit) for members in self._groups.values()]
+        heads = [islice(group.places, limit) for group in self._groups.values()]
         return [order[2] for order in islice(merge(*heads), limit)]
+
+    def _of(self, channel_class: str) -> Iterator[SortedList[Any]]:
+        return (group.places for group in self._groups.values() if group.channel_class == channel_class)
 
     def statistics(self) -> dict[str, int]:
         """How many wait, in how many groups."""

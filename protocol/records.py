@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from protocol.objects import Entry, State
 from protocol.settings import AgentSettings, ServiceSettings, Step, Template
@@ -128,6 +128,10 @@ class ServiceRecord(Struct):
     deleted: bool = False
 
 
+#: what most contacts have as ``custom``: one for all, never changed in place
+NOTHING: dict[str, Any] = {}
+
+
 class ContactRecord(Struct, gc=False):
     """A person outside, known by (channel, address) pairs."""
 
@@ -137,7 +141,7 @@ class ContactRecord(Struct, gc=False):
     phone: str | None = None
     company: str | None = None
     location: str | None = None
-    custom: dict[str, Any] = {}
+    custom: dict[str, Any] = field(default_factory=lambda: NOTHING)
     addresses: tuple[tuple[str, str], ...] = ()
     last_active: int | None = None
     last_agent: str | None = None

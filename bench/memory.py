@@ -1,6 +1,7 @@
 """Memory: a live conversation with its deadlines, an idle agent, an idle connection; beside a task each and stock.
 
     python -m bench.memory                      # --conversations 100000, --connections 2000, --quick
+    python -m bench.memory --parts              # what a waiting conversation consists of, by the line that made it
 
 Conversations and agents: what the core's process grows by (resident memory, and what Python itself counts) when they
 begin to exist: each conversation with its contact, waiting in the queue or assigned, its deadlines on the wheel. An
@@ -12,9 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import linecache
 import multiprocessing
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -109,6 +112,24 @@ def bytes_each(what: str, count: int, *, counted: bool = False) -> float:
     return found
 
 
+def parts(count: int) -> None:
+    """Print what each waiting conversation consists of, as Python counts it: bytes by the line that made them."""
+    first = conversations(1_000, crew=False)
+    gc.collect()
+    tracemalloc.start()
+    before = tracemalloc.take_snapshot()
+    kept = conversations(count, crew=False)
+    gc.collect()
+    found = tracemalloc.take_snapshot().compare_to(before, "lineno")
+    assert first is not kept
+    for part in sorted(found, key=lambda part: -part.size_diff):
+        place = part.traceback[0]
+        if (size := part.size_diff / count) >= 1:
+            code = linecache.getline(place.filename, place.lineno).strip()
+            print(f"{size:8.1f}  {Path(place.filename).name}:{place.lineno}  {code[:90]}")
+    print(f"{sum(part.size_diff for part in found) / count:8.1f}  altogether")
+
+
 async def connected(house: House, count: int) -> float:
     """Bytes that a server grows by for each idle session of a backend."""
     crowd = Crowd(house)
@@ -135,7 +156,11 @@ def main() -> None:
     parser = report.parser(__doc__)
     parser.add_argument("--conversations", type=int)
     parser.add_argument("--connections", type=int)
+    parser.add_argument("--parts", action="store_true")
     given = parser.parse_args()
+    if given.parts:
+        parts(given.conversations or 20_000)
+        return
     many = given.conversations or (2_000 if given.quick else 100_000)
     sockets = given.connections or (300 if given.quick else 4_000)
     raise_limit(2 * sockets + 1_000)

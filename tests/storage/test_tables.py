@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from storage_samples import message, records_of
 
 from protocol.objects import Entry
-from protocol.records import EntryRecord, Record
+from protocol.records import ConversationRecord, EntryRecord, Record
 from storage.tables import (
     CONVERSATIONS,
+    KNOWN_MAX,
     TABLE_OF,
     TABLES,
     Detail,
@@ -81,6 +82,19 @@ def test_a_row_gives_its_entry_back(entry: Entry) -> None:
     read = entry_of(entry_row(EntryRecord(entry=entry, audience=())))
     assert read == entry
     assert (type(read.at), type(read.until)) == (type(entry.at), type(entry.until))
+
+
+def test_records_share_what_comes_again_and_again() -> None:
+    rows = [CONVERSATIONS.row(ConversationRecord(name, service="s0", tags=("vip", "new"))) for name in ("c1", "c2")]
+    one, other = (CONVERSATIONS.record(["".join(v) if isinstance(v, str) else v for v in row]) for row in rows)
+    assert one.service is other.service
+    assert one.tags is other.tags
+
+
+def test_what_is_different_in_each_record_is_not_kept() -> None:
+    for number in range(KNOWN_MAX + 10):
+        CONVERSATIONS.record(CONVERSATIONS.row(ConversationRecord("c1", tags=(f"t{number}",))))
+    assert max(len(known) for _, known in CONVERSATIONS._known) <= KNOWN_MAX
 
 
 def test_an_ordinary_message_has_no_detail() -> None:

@@ -230,6 +230,8 @@ def refused(proxy: CutProxy, open_through: Any, rows: Any) -> tuple[PostgresStor
         with pytest.raises(StorageUnavailable):
             call()
     proxy.away = proxy.away_after_cut = False
+    for part in (store, store._writer, store._reader):
+        part._patience_s = 30.0  # on a busy machine its answer takes longer than it is patient here
     return store, before
 
 
@@ -265,10 +267,12 @@ def test_taking_back_is_repeated_if_its_own_answer_is_lost(
     where: Any, refused: Any, proxy: CutProxy, rows: Any
 ) -> None:
     store, before = refused
+    store._patience_s = store._writer._patience_s = SHORT_S
     proxy.at_commit, proxy.away_after_cut = where, True
     with pytest.raises(StorageUnavailable):
         store.commit(THIRD)
     proxy.away = False
+    store._patience_s = store._writer._patience_s = 30.0
     assert store.load().last_seq == 2
     assert rows() == before
 
@@ -282,6 +286,7 @@ def test_a_refused_batch_that_was_not_written_needs_no_taking_back(
     with pytest.raises(StorageUnavailable):
         store.commit(SECOND)
     proxy.away = False
+    store._patience_s = store._writer._patience_s = 30.0
     store.commit(SECOND)
     assert len(rows()["entries"]) == 4
 

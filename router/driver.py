@@ -3,8 +3,9 @@
     inbox -> questions -> step -> commit (storage thread) -> deliver
                ^ reader thread        while one batch commits, the next gathers: group commit
 
-One batch is being committed and at most one more is stepped; whatever arrives meanwhile makes the next one
-larger. Nothing is delivered before its batch is durable. If the store refuses a batch, the core takes back
+One batch is being committed; whatever arrives meanwhile makes the next one larger. If that is enough for a whole step
+it is stepped already: one at most. A smaller one would wait for the commit just as long, and what comes after it for
+one commit more. Nothing is delivered before its batch is durable. If the store refuses a batch, the core takes back
 that step and the one behind it, changes are refused with ``storage_unavailable`` (reads go on, deadlines
 wait), and a small write is tried every ``PROBE_S`` until one succeeds.
 """
@@ -225,9 +226,17 @@ class Driver(HouseDesk):
     async def _wait_for_work(self) -> None:
         """Until there is a request or a deadline, or deadlines are no longer what they were."""
         with trio.move_on_at(self._wake_at()):
-            await self._work.until(lambda: bool(self._inbox) or self.core.behind or self._moved)
+            await self._work.until(self._has_work)
         self._moved = False
         self._expire()
+
+    def _has_work(self) -> bool:
+        """While a commit is under way, only a whole step: what is stepped waits for it anyway, and what still comes can
+        go along.
+        """
+        if self._under_way and not self.core.behind:
+            return len(self._inbox) >= STEP_MAX
+        return bool(self._inbox) or self.core.behind or self._moved
 
     def _wake_at(self) -> float:
         deadline = self.core.next_deadline() if self.available else None
@@ -275,6 +284,7 @@ class Driver(HouseDesk):
                 self._deliver(output)
             self._under_way -= 1
             self._progress.ring()
+            self._work.ring()
 
     async def _commit(self, batch: Batch) -> None:
         if batch:

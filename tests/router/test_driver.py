@@ -49,10 +49,29 @@ async def test_what_comes_during_a_commit_makes_the_next_batch(mock_clock: MockC
             await wait_all_tasks_blocked()
         h.store.let_go()
         await sms.answer(asked[-1])
-        # the first alone, one more that was stepped meanwhile, and all the others together
-        assert [len(batch.keys) for batch in h.store.batches] == [1, 1, 7]
+        assert [len(batch.keys) for batch in h.store.batches] == [1, 8]  # the first alone, and all the others together
         seqs = [record.entry.seq for batch in h.store.batches for record in batch.entries]
         assert seqs == sorted(set(seqs))
+
+
+async def test_a_whole_step_need_not_wait_for_the_commit_before_it(
+    mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "STEP_MAX", 3)
+    async with house() as h:
+        sms = await h.client("connector:sms")
+        h.store.hold_commits()
+        sms.ask("connector.receive", message(1))
+        await h.store.until(lambda store: store.committing == 1)
+        for number in (2, 3):
+            sms.ask("connector.receive", message(number))
+        await wait_all_tasks_blocked()
+        assert (h.driver.queues()["inbox"], h.driver.queues()["under_way"]) == (2, 1)
+        last = sms.ask("connector.receive", message(4))
+        await wait_all_tasks_blocked()
+        assert (h.driver.queues()["inbox"], h.driver.queues()["under_way"]) == (0, 2)
+        h.store.let_go()
+        await sms.answer(last)
 
 
 async def test_answers_come_in_the_order_of_the_requests(mock_clock: MockClock) -> None:
@@ -155,9 +174,8 @@ async def test_a_full_inbox_makes_readers_wait_until_there_is_room(
     async with house() as h:
         backend = await h.client("backend:crm")
         h.store.hold_commits()
-        for name in ("first", "second"):
-            backend.ask("agent.put", agent={"id": name})
-            await wait_all_tasks_blocked()
+        backend.ask("agent.put", agent={"id": "first"})
+        await wait_all_tasks_blocked()
         asked = [backend.ask("agent.list") for _ in range(FEW - 1)]
         await h.driver.room()
         asked.append(backend.ask("agent.list"))

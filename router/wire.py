@@ -98,7 +98,10 @@ class Wire:
         self._rest = self._try(data)
         if self._rest:
             self.writing_since = trio.current_time()
-            self._spawn(self._drain)
+            try:
+                self._spawn(self._drain)
+            except RuntimeError:  # the connection is just ending: its nursery takes nothing more
+                self.tear()
         elif self._last:
             self._finish()
 

@@ -126,6 +126,18 @@ async def test_a_write_to_a_peer_that_is_gone_ends_the_wire():
     assert wire.torn
 
 
+async def test_who_writes_while_the_connection_ends_does_no_harm():
+    """A heartbeat between the last task of a connection and its farewell."""
+    here, there = memory_stream_pair()
+    wire = Wire(there, Metrics())
+    async with trio.open_nursery() as nursery:
+        wire.start(nursery.start_soon, lambda: None, nursery.cancel_scope.cancel)
+    wire.write(b"".join(frame(TEXT, b"{}")))
+    assert wire.torn
+    await wire.farewell(5)
+    assert await here.receive_some() == b""
+
+
 async def test_unread_input_does_not_destroy_the_last_words():
     """Closing a socket with input in its buffer sends a reset, and the peer loses what it has not read yet."""
     client, server = await socket_pair()

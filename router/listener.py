@@ -20,7 +20,7 @@ from router.metrics import Metrics
 CONNECTIONS_MAX = 10_000
 SPARE_MAX = 64  # connections beyond, that still get health, metrics and a 503
 ACCEPT_PAUSE_S = 0.1
-RUSH_PAUSE_S = 0.002
+RUSH_PAUSE_S = 0.001  # some 900 a second at most; longer, and newcomers from elsewhere wait behind them
 STRETCH_S = 60.0  # after so long without a failure the next one is told again
 _BACKLOG = 1_024
 _ATTEMPTS = 5

@@ -136,8 +136,9 @@ class Outbox:
             self._wire.tear()
 
     def _flush(self) -> None:
-        self._hold(-self._on_its_way)
-        self._on_its_way = 0
+        if self._on_its_way:
+            self._hold(-self._on_its_way)
+            self._on_its_way = 0
         if objects := self._take():
             self._write(objects)
         if self._wire.is_writing:

@@ -29,8 +29,9 @@ class Rounds:
 
     def enter(self, one: Flushable) -> None:
         """Have it flushed in the next round."""
+        if not self._ready:
+            self._bell.set()
         self._ready.append(one)
-        self._bell.set()
 
     async def run(self) -> None:
         """Flush, forever."""

@@ -41,8 +41,8 @@ def _nothing() -> None: ...
 class Wire:
     """Reads and writes one stream. ``start`` comes first."""
 
-    __slots__ = ("_deadline", "_ended", "_idle", "_last", "_metrics", "_pong", "_rest", "_scope", "_socket", "_spawn",
-                 "finished", "stream", "torn", "writing_since")  # fmt: skip
+    __slots__ = ("_deadline", "_ended", "_fd", "_idle", "_last", "_metrics", "_pong", "_rest", "_scope", "_socket",
+                 "_spawn", "finished", "stream", "torn", "writing_since")  # fmt: skip
 
     def __init__(self, stream: trio.abc.HalfCloseableStream, metrics: Metrics) -> None:
         self.stream = stream
@@ -50,6 +50,7 @@ class Wire:
         self.finished = False
         self.writing_since: float | None = None  # trio's time
         self._socket = stream.socket if isinstance(stream, trio.SocketStream) else None
+        self._fd = -1 if self._socket is None else self._socket.fileno()  # ours until the farewell
         self._metrics = metrics
         self._rest = b""  # behind what is on its way
         self._pong = b""  # behind that
@@ -78,7 +79,7 @@ class Wire:
             while True:
                 await trio.lowlevel.wait_readable(self._socket)
                 try:
-                    return os.read(self._socket.fileno(), count)
+                    return os.read(self._fd, count)
                 except BlockingIOError:
                     continue
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
@@ -128,7 +129,7 @@ class Wire:
         if self._socket is None:
             return data
         try:
-            return data[os.write(self._socket.fileno(), data) :]
+            return data[os.write(self._fd, data) :]
         except BlockingIOError:
             return data
         except OSError:  # the peer is gone

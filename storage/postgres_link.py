@@ -41,7 +41,10 @@ SELECT pid, backend_start, current_setting('server_encoding'),
        CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', false) END,
        set_config('idle_in_transaction_session_timeout', $1, false),
        set_config('application_name', 'signalbox', false),
-       set_config('jit', 'off', false)
+       set_config('jit', 'off', false),
+       -- all is found by an index; a plan made while a table was empty would go on reading the whole of it
+       set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false),
+       set_config('enable_mergejoin', 'off', false)
 FROM pg_stat_activity WHERE pid = pg_backend_pid()
 """
 END_BACKEND = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2"

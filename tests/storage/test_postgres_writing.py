@@ -13,7 +13,7 @@ from storage_samples import closed, contact, conversation, delivery, key, messag
 from protocol.records import Batch, ContactByAddress, ConversationById, Timeline
 from storage import postgres_link
 from storage.postgres import PostgresStore
-from storage.postgres_writing import Writing
+from storage.postgres_writing import Writing, _write_sql
 from storage.store import StorageUnavailable, StorageUnfit
 from storage.tables import TABLES
 
@@ -322,3 +322,18 @@ def test_the_round_trips_of_a_batch_do_not_grow_with_it(open_through: Any) -> No
             )
         )
         assert len(queries) == 3  # begin, all rows, commit
+
+
+def test_what_a_batch_replaces_is_found_by_an_index_also_while_tables_are_small(open_through: Any) -> None:
+    """PostgreSQL keeps the plan; made for small tables it would read the whole of large ones, at every commit."""
+    store = open_through()
+    samples = {"text": "x", "integer": 1, "boolean": True, "bytes": b"x", "json": "{}"}
+    rows = [[samples[column.kind]] * 50 for table in TABLES for column in table.columns]
+
+    async def plan(connection: Any) -> str:
+        return "\n".join(row[0] for row in await connection.fetch("EXPLAIN " + _write_sql(tuple(TABLES)), *rows))
+
+    found = store._writer.run(plan)
+    assert "Index Scan" in found
+    assert "Seq Scan" not in found
+    assert "Hash Join" not in found

@@ -41,6 +41,7 @@ test: $(READY) ## install, start what the tests need (PostgreSQL too), run every
 compiled: $(READY) ## the core compiled with mypyc, in a tree of its own (build/compiled), and the tests there
 	rm -rf $(COMPILED) && mkdir -p $(COMPILED)
 	git ls-files -z --cached --others --exclude-standard | tar -c --null --files-from=- --ignore-failed-read | tar -x -C $(COMPILED)
+	@if [ -d ../shared ]; then ln -sfn "$$(cd ../shared && pwd)" $(dir $(COMPILED))shared; fi  # as it lies beside us
 	cd $(COMPILED) && SIGNALBOX_COMPILE=1 $(CURDIR)/$(BIN)/python setup.py --quiet build_ext --inplace
 	cd $(COMPILED) && SIGNALBOX_COMPILE=1 PYTHONPATH=. PYTHONHASHSEED=0 $(CURDIR)/$(BIN)/python -m pytest \
 		-rs --numprocesses 2 --dist worksteal $(WITHOUT_CORE:%=--ignore=%)

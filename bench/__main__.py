@@ -1,6 +1,6 @@
 """All measurements, one after the other: ``python -m bench [--quick]``; ``make bench``.
 
-Each is a process of its own. A full run takes the better part of an hour, a quick one about two minutes; a quick one
+Each is a process of its own. A full run takes about twenty minutes on a quiet machine, a quick one under two; a quick one
 keeps nothing. Exit code 1 if one of them failed: the others are run all the same.
 """
 

@@ -1,7 +1,7 @@
 """All measurements, one after the other: ``python -m bench [--quick]``; ``make bench``.
 
-Each is a process of its own. A full run takes about twenty minutes on a quiet machine; a quick one under two, and it keeps
-nothing. Exit code 1 if one of them failed: the others are run all the same.
+Each is a process of its own. A full run takes about twenty minutes on a quiet machine and keeps what it finds; a quick
+one takes under two. Exit code 1 if one of them failed: the others are run all the same.
 """
 
 from __future__ import annotations

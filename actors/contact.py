@@ -35,15 +35,13 @@ from actors.system import Actor, Turn
 from actors.timeline import by_whom
 from protocol.errors import bad_params, refused
 from protocol.ids import Principal, conversation_id
-from protocol.objects import By, Contact
+from protocol.objects import LIVE, By, Contact
 from protocol.records import ContactRecord, ConversationRecord
 from protocol.requests import ConversationName, ConversationStart, MessageSend
 from protocol.times import moment
 
 if TYPE_CHECKING:
     from msgspec import Struct
-
-LIVE = ("open", "snoozed")
 
 
 class ContactActor(Actor):

@@ -10,7 +10,6 @@ from collections.abc import Container
 from operator import itemgetter
 
 from actors.agent import AgentActor
-from actors.contact import LIVE
 from actors.conversation import ConversationActor
 from actors.digest import DigestActor
 from actors.errand import ErrandActor
@@ -18,6 +17,7 @@ from actors.files import FileActor
 from actors.house import House
 from actors.meeting import MeetingActor
 from actors.wheel import Timer, TimerWheel
+from protocol.objects import LIVE
 
 _ORDER = itemgetter(0, 1)
 Armed = ConversationActor | AgentActor | ErrandActor | FileActor | MeetingActor | DigestActor

@@ -25,7 +25,7 @@ from actors.system import Turn
 from protocol.errors import refused
 from protocol.ids import Principal, contact_id, is_printable
 from protocol.members import ContactMerge
-from protocol.objects import SYSTEM, By
+from protocol.objects import LIVE, SYSTEM, By
 from protocol.params import EMAIL
 from protocol.records import ClosedAmong, ClosedOf, ContactByAddress, ContactById, ConversationRecord, Question
 from protocol.requests import Filters
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 MERGED_MAX = 1_000  # closed conversations of one contact that are moved at once
 EMAIL_MAX = 320
 ADDRESSES_MAX = 50  # of one contact, claimed by signing in
-LIVE = ("open", "snoozed")
 _EMAIL = re.compile(EMAIL)
 
 Place = tuple[str, str]

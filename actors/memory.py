@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from actors import forward, identity, members, outbox
-from actors.contact import LIVE, ContactActor
+from actors.contact import ContactActor
 from actors.conversation import ConversationActor
 from actors.effects import Asked, Discarded, Input, Opened, Wanted
 from actors.files import FileActor
@@ -32,6 +32,7 @@ from protocol.members import (
     ConversationRemove,
     JoinLink,
 )
+from protocol.objects import LIVE
 from protocol.outbox import MessageForward, OutboxList, OutboxRetry
 from protocol.records import (
     ClosedAmong,

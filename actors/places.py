@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from actors.closed import EVERYBODY
 from actors.summary import needs
 from protocol.frozen import Frozen
+from protocol.objects import LIVE
 from protocol.records import ConversationRecord
 
 if TYPE_CHECKING:
     from actors.house import House
 
-LIVE = ("open", "snoozed")
 EVERY = "every"  # all live ones of a cell
 KEPT_MAX = 4_096  # places kept to be used again
 

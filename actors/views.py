@@ -21,10 +21,10 @@ from sortedcontainers import SortedList
 
 from actors.access import may_see
 from actors.closed import Closed, seen
-from actors.places import EVERY, LIVE, Place, Places
+from actors.places import EVERY, Place, Places
 from actors.summary import summary
 from protocol.ids import Principal
-from protocol.objects import Conversation
+from protocol.objects import LIVE, Conversation
 from protocol.records import ConversationRecord
 from protocol.requests import STATUSES, ConversationItems, ConversationList, Filters
 

@@ -1,7 +1,7 @@
 """All measurements, one after the other: ``python -m bench [--quick]``; ``make bench``.
 
-Each is a process of its own. A full run takes about twenty minutes on a quiet machine and keeps what it finds; a quick
-one takes under two. Exit code 1 if one of them failed: the others are run all the same.
+Each is a process of its own. A full run takes a quarter of an hour and more, and keeps what it finds; a quick one
+takes under two minutes. Exit code 1 if one of them failed: the others are run all the same.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ OTHERS = ("views", "erlang")
 
 
 def main() -> int:
+    """Measure and print; a full run is kept."""
     parser = report.parser(__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"only these, of {', '.join(ROWS + OTHERS)}")
     given = parser.parse_args()

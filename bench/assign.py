@@ -123,6 +123,7 @@ def whole_turns(agents: int, times: int) -> float:
 
 
 def main() -> None:
+    """Measure and print; a full run is kept."""
     parser = report.parser(__doc__)
     given = parser.parse_args()
     sizes = SIZES[:3] if given.quick else SIZES

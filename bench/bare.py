@@ -137,6 +137,7 @@ async def serve(config: configuration.Config) -> None:
 
 
 def main() -> None:
+    """Serve, until it is ended."""
     given = arguments().parse_args()
     trio.run(serve, configuration.load(given.config, {}, {"port": given.port, "store": given.store}))
 

@@ -89,6 +89,7 @@ async def measure(bouts: dict[str, Bout], quick: bool) -> tuple[dict[str, list[f
 
 
 def main() -> None:
+    """Measure and print; a full run is kept."""
     parser = report.parser(__doc__)
     parser.add_argument("--store", choices=STORES, default="postgresql")
     given = parser.parse_args()

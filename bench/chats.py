@@ -60,6 +60,7 @@ async def rates(bout: Bout, quick: bool) -> tuple[float, list[Run]]:
 
 
 def main() -> None:
+    """Measure and print; a full run is kept."""
     parser = report.parser(__doc__)
     parser.add_argument("--store", choices=STORES, default="postgresql")
     parser.add_argument("--live", type=int, help="live conversations at the end (default: 100000)")

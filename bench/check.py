@@ -176,6 +176,7 @@ def judged(name: str, now: float, before: dict[str, float], margin: float) -> bo
 
 
 def main() -> int:
+    """Measure and print; a full run is kept."""
     parser = report.parser(__doc__)
     parser.add_argument("--update", action="store_true", help="keep what is measured now")
     given = parser.parse_args()

@@ -248,6 +248,7 @@ def raise_limit(files: int) -> None:
 
 
 def main() -> int:
+    """Measure and print; a full run is kept."""
     parser = argparse.ArgumentParser(prog="bench.clients", description="Thousands of conversations over real sockets.")
     parser.add_argument("--clients", type=int, default=1_000, help="sockets at once (default: 1000)")
     parser.add_argument("--conversations", type=int, default=5_000, help="in all (default: 5000)")

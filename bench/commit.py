@@ -40,6 +40,7 @@ def entries_only(batch: Batch) -> Batch:
 
 
 def main() -> None:
+    """Measure and print; a full run is kept."""
     parser = report.parser(__doc__)
     given = parser.parse_args()
     rounds = 1 if given.quick else 3

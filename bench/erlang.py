@@ -535,6 +535,7 @@ def show(judgements: list[Judgement], path: Path | None) -> None:
 
 
 def main() -> int:
+    """Measure and print; a full run is kept."""
     parser = argparse.ArgumentParser(description="The core beside Erlang C and Erlang A.")
     parser.add_argument(
         "--quick", action="store_true", help="two team sizes, a sixth of the contacts, drawn in letters"

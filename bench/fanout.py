@@ -58,6 +58,7 @@ async def measure(bouts: dict[str, Bout], rounds: int, frames: int) -> dict[str,
 
 
 def main() -> None:
+    """Measure and print; a full run is kept."""
     parser = report.parser(__doc__)
     parser.add_argument("--sessions", type=int)
     given = parser.parse_args()

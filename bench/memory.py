@@ -153,6 +153,7 @@ def connection(kind: str, count: int) -> float:
 
 
 def main() -> None:
+    """Measure and print; a full run is kept."""
     parser = report.parser(__doc__)
     parser.add_argument("--conversations", type=int)
     parser.add_argument("--connections", type=int)

@@ -56,6 +56,7 @@ def imports_s() -> tuple[float, float]:
 
 
 def main() -> None:
+    """Measure and print; a full run is kept."""
     parser = report.parser(__doc__)
     parser.add_argument("--conversations", type=int)
     parser.add_argument("--store", choices=STORES, action="append")

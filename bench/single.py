@@ -34,6 +34,7 @@ async def measure(bouts: dict[str, Bout], quick: bool) -> dict[str, tuple[float,
 
 
 def main() -> None:
+    """Measure and print; a full run is kept."""
     parser = report.parser(__doc__)
     parser.add_argument("--store", choices=STORES, default="postgresql")
     parser.add_argument("--sockets", type=int, default=50)

@@ -95,6 +95,7 @@ async def free(backend: Session, taken: list[str], waiting: list[str]) -> int:
 
 
 def main() -> int:
+    """Measure and print; a full run is kept."""
     parser = report.parser(__doc__)
     parser.add_argument("--store", choices=STORES, default="sqlite")
     given = parser.parse_args()

@@ -99,6 +99,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main() -> None:
+    """Serve, until it is ended."""
     given = arguments().parse_args()
     trio.run(serve, configuration.load(given.config, {}, {"port": given.port, "store": given.store}))
 

@@ -54,6 +54,7 @@ def replaced(page: str, text: str) -> str:
 
 
 def main() -> None:
+    """Write the table anew."""
     PAGE.write_text(replaced(PAGE.read_text(), markdown(load())))
     print(f"wrote {PAGE.relative_to(ROOT)}")
 

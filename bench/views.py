@@ -271,6 +271,7 @@ def machine_line() -> str:
 
 
 def main() -> None:
+    """Measure and print; a full run is kept."""
     parser = argparse.ArgumentParser(description="Pages of lists: indexes beside a scan.")
     parser.add_argument("--quick", action="store_true", help="to 10,000 conversations, 5 runs, no plot")
     parser.add_argument("--plot", type=Path, default=Path("docs/img/views.png"))

@@ -176,6 +176,7 @@ def measured(count: int, runs: int) -> dict[str, list[dict[str, Figures]]]:
 
 
 def main() -> None:
+    """Measure and print; a full run is kept."""
     parser = report.parser(__doc__)
     parser.add_argument("--timers", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=3, help="of each contestant (default: 3; the least counts)")

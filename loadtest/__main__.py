@@ -28,6 +28,7 @@ def configuration() -> str:
 
 
 def main() -> int:
+    """Load, judge, print. 0: everything acknowledged was delivered."""
     parser = report.parser(__doc__)
     parser.add_argument("--users", type=int, default=100, help="in the busiest hour (default: 100)")
     parser.add_argument("--seconds", type=int, default=60, help="that the day lasts (default: 60)")

@@ -217,6 +217,7 @@ async def measure(house: House, given: argparse.Namespace) -> list[Run]:
 
 
 def main() -> int:
+    """Load, judge, print. 0: everything acknowledged was delivered."""
     parser = report.parser(__doc__)
     parser.add_argument("--rate", type=float, default=1_000.0, help="requests a second; with --search the first try")
     parser.add_argument("--search", action="store_true", help="look for the highest sustainable rate")

@@ -275,6 +275,7 @@ def draw(made: report.Report, day: Day, seconds: float, *, keep: bool) -> None:
 
 
 def main() -> int:
+    """Load, judge, print. 0: everything acknowledged was delivered."""
     parser = report.parser(__doc__)
     parser.add_argument("--agents", type=int, default=500)
     parser.add_argument("--contacts", type=int, default=20_000)

@@ -15,6 +15,7 @@ from protocol.times import Moment
 
 Colour = Literal["green", "orange", "red"]
 State = Literal["open", "snoozed", "closed", "moved"]
+LIVE: tuple[State, ...] = ("open", "snoozed")  # of a conversation that is not over
 ActorKind = Literal["agent", "contact", "system", "backend"]
 
 #: what people outside the house may see of a timeline; everything else stays inside [protocol §3]

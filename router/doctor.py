@@ -14,14 +14,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 from actors.core import Core
+from protocol.objects import LIVE
 from protocol.records import ConversationRecord, Snapshot
 from protocol.settings import CHANNEL_CLASSES, WorkspaceSettings
 from storage import integrity
 from storage.integrity import Fault
 from storage.raw import Step, reading
 from storage.urls import store_of
-
-LIVE = ("open", "snoozed")
 
 
 def examine(url: str, now_ms: int, step: Step) -> list[Fault]:

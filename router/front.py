@@ -75,7 +75,7 @@ class Front:
         debug_echo: bool = False,
         files: Files | None = None,
     ) -> None:
-        self.draining = False  # set it before a shutdown: no new session then, but pages
+        self.draining = False  # before the house is ready and before a shutdown: no new session then, but pages
         self._desk = desk
         self._pages = pages
         self._metrics = metrics

@@ -75,18 +75,20 @@ class Outbox:
             share.bytes += self._bytes
 
     def leave(self) -> None:
-        """It is over: hold nothing."""
-        self._queue.clear()
-        self._hold(-self._bytes)
+        """It is over: count with nobody."""
         for share in self._shares:
+            share.bytes -= self._bytes
             share.holders.discard(self)
+        self._shares = ()
 
     def overflow(self) -> None:
-        """Drop what waits and end with 4008."""
+        """Drop what waits and end with 4008. What is on its way goes in ``close_s``, and counts with others no more."""
+        self.leave()
         self._queue.clear()
-        self._hold(self._on_its_way - self._bytes)
-        self._metrics.slow_consumers += 1
-        self.close(closing.SLOW_CONSUMER, closing.MEANINGS[closing.SLOW_CONSUMER][0])
+        self._bytes = self._on_its_way
+        if self.closing is None:
+            self._metrics.slow_consumers += 1
+            self.close(closing.SLOW_CONSUMER, closing.MEANINGS[closing.SLOW_CONSUMER][0])
 
     # ------------------------------------------------------------ the Carrier: called from anywhere, never waits
 

@@ -60,44 +60,14 @@ async def serve(
 
     Raises ConfigError, OSError, StorageUnfit, StorageUnavailable at the start.
     """
-    tls = Tls(config.tls) if config.tls.certificate is not None else None
     driver = Driver(config.workspace, open_store(config.store.url), gate, config.limits, Clock())
-    metrics = Metrics()
-    driver.observer = metrics
     driver.errands.webhooks, driver.errands.mailer = Webhooks(webhook_secret), mailer
     driver.heartbeat_s = config.server.heartbeat_s
-    addresses = Addresses(config.limits, config.server.proxies)
-    tickets, contents = Tickets(driver.submit), Folder(directory(config))
-    driver.hub.shown = tickets.answered
-    files = Files(
-        contents,
-        driver.verify,
-        tickets.ask,
-        driver.now,
-        bytes_max=config.files.bytes_max,
-        types=config.files.types,
-        allows_origin=partial(is_allowed, origins=config.server.origins),
-    )
-    _watch(metrics, driver, addresses)
-    metrics.watch("files", lambda: {**files.statistics(), **tickets.statistics()})
-    pages = Pages(ready=lambda: _readiness(driver, front), openrpc=_openrpc, metrics=metrics)
+    tls = Tls(config.tls) if config.tls.certificate is not None else None
+    contents = Folder(directory(config))
+    metrics = Metrics()
+    front = _front(config, driver, metrics, contents, tls, debug_echo)
     server = config.server
-    front = Front(
-        driver,
-        pages,
-        metrics,
-        room=driver.room,
-        origins=server.origins,
-        addresses=addresses,
-        tls=tls,
-        head_s=server.handshake_s,
-        open_s=server.open_s,
-        heartbeat_s=server.heartbeat_s,
-        jitter=JITTER,
-        debug_echo=debug_echo,
-        files=files,
-    )
-    metrics.watch("front", front.statistics)
     listeners = await open_listeners([server.host], server.port)
     if server.http_port is not None and server.http_port != server.port:
         listeners += await open_listeners([server.host], server.http_port)
@@ -112,15 +82,12 @@ async def serve(
                 nursery.start_soon(sweep, contents, driver.read)
                 await nursery.start(driver.run)
                 await nursery.start(front.run)
-                front.draining = True
-                serving = partial(listener.serve, listeners)
-                await nursery.start(serving)
-                port = port_of(listeners)
+                await nursery.start(partial(listener.serve, listeners))
+                url = f"{'ws' if tls is None else 'wss'}://{_in_url(server.host)}:{port_of(listeners)}/v1"
                 await _catch_up(driver)
                 front.draining = False
                 stopping: trio.Event = await signals.start(_hear_signals, driver, signals.cancel_scope)
-                host = f"[{server.host}]" if ":" in server.host else server.host
-                print(f"signalbox ready on {'ws' if tls is None else 'wss'}://{host}:{port}/v1", flush=True)
+                print(f"signalbox ready on {url}", flush=True)
                 nursery.start_soon(_reload_on_hangup, driver, read_gate or (lambda: gate), tls)
                 await stopping.wait()
                 await _shut_down(driver, front, listener, server.shutdown_s)
@@ -129,6 +96,48 @@ async def serve(
             await driver.close()
         signals.cancel_scope.cancel()
     return SECOND_SIGNAL if driver.abandoned else 0
+
+
+def _front(
+    config: Config, driver: Driver, metrics: Metrics, contents: Folder, tls: Tls | None, debug_echo: bool
+) -> Front:
+    """What answers connections, with all that it needs; it admits no session yet."""
+    addresses, tickets = Addresses(config.limits, config.server.proxies), Tickets(driver.submit)
+    driver.observer, driver.hub.shown = metrics, tickets.answered
+    files = Files(
+        contents,
+        driver.verify,
+        tickets.ask,
+        driver.now,
+        bytes_max=config.files.bytes_max,
+        types=config.files.types,
+        allows_origin=partial(is_allowed, origins=config.server.origins),
+    )
+    pages = Pages(ready=lambda: _readiness(driver, front), openrpc=_openrpc, metrics=metrics)
+    front = Front(
+        driver,
+        pages,
+        metrics,
+        room=driver.room,
+        origins=config.server.origins,
+        addresses=addresses,
+        tls=tls,
+        head_s=config.server.handshake_s,
+        open_s=config.server.open_s,
+        heartbeat_s=config.server.heartbeat_s,
+        jitter=JITTER,
+        debug_echo=debug_echo,
+        files=files,
+    )
+    front.draining = True
+    _watch(metrics, driver, addresses)
+    metrics.watch("files", lambda: {**files.statistics(), **tickets.statistics()})
+    metrics.watch("front", front.statistics)
+    return front
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 async def _catch_up(driver: Driver) -> None:

@@ -17,7 +17,7 @@ class Holder(Protocol):
         """Bytes not yet written."""
 
     def overflow(self) -> None:
-        """Drop what waits and end."""
+        """Drop what waits, end, and hold a share no longer."""
 
 
 class Share:

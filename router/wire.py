@@ -35,9 +35,6 @@ class Spawn(Protocol):
         """Run ``job`` in a task."""
 
 
-def _nothing() -> None: ...
-
-
 class Wire:
     """Reads and writes one stream. ``start`` comes first."""
 

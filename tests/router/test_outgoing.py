@@ -9,6 +9,7 @@ from protocol.session import Limits, Session
 from router.metrics import Metrics
 from router.outbox import STUCK_S, Outbox
 from router.rounds import Rounds
+from router.share import Share
 from router.wire import TEXT, Wire
 
 LIMITS = Limits(outbox_notices=10, outbox_bytes=1_000)
@@ -99,6 +100,25 @@ async def test_more_bytes_than_the_bound_end_a_slow_consumer_at_once(nursery):
     assert writing.metrics.slow_consumers == 1
     assert (await writing.peer.frame())[1] == b"a" * 600
     assert (await writing.peer.frame())[1][:2] == (4008).to_bytes(2, "big")
+
+
+async def test_who_is_ended_for_a_share_is_ended_once_and_nobody_for_what_it_leaves(nursery):
+    deaf, hearing = Writing(nursery, Limits(), lockstep=True), Writing(nursery, Limits())
+    share = Share(1_000)
+    for writing in (deaf, hearing):
+        writing.outbox.take_part(share)
+    deaf.outbox.send(b"a" * 900)
+    await wait_all_tasks_blocked()  # on its way, and nobody reads it
+    deaf.outbox.send(b"b" * 200)
+    assert (deaf.outbox.closing[0], share.bytes) == (4008, 0)
+    hearing.outbox.send(b"c" * 200)
+    assert hearing.outbox.closing is None
+    assert (deaf.metrics.slow_consumers, hearing.metrics.slow_consumers) == (1, 0)
+    await wait_all_tasks_blocked()
+    assert share.bytes == 0
+    deaf.outbox.leave()
+    hearing.outbox.leave()
+    assert (share.bytes, share.holders) == (0, set())
 
 
 async def test_notices_behind_a_stuck_write_end_a_slow_consumer(autojump_clock, nursery):

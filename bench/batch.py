@@ -11,23 +11,27 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Iterator
 
-from actors.effects import Output
 from bench import report
 from bench.house import STORES, a_store, raise_limit
 from bench.load import Bout, Contestant, floods_in_turns, with_houses
 from bench.rooms import BACKEND, TEXT, Room, results
 from loadtest.openloop import Run
 from loadtest.traffic import Message
-from router import build
+from protocol.records import Batch
+from router import build, garbage
 from storage.urls import open_store
 
 FRAME = 64
+STEP = 512
+CONVERSATIONS = 200
 STOCK = "bench.stock"
 SHARES = (0.1, 0.25, 0.5, 0.7, 0.8, 0.9)
 NOT_SHOWN = (
     "a network; the client, the store and the server share the cores; other requests cost more (a new conversation: "
-    "bench.chats). 'Stock' is the same core, store and codec behind get_message and send_message."
+    "bench.chats). 'Stock' is the same core, store and codec behind get_message and send_message. 'The core alone' has "
+    "the garbage collector set as the server sets it (router/garbage.py) and keeps no output."
 )
 
 
@@ -41,38 +45,53 @@ def contestants(store: str) -> list[Contestant]:
     ]
 
 
-def core_alone(count: int) -> tuple[float, list[Output]]:
-    """How many messages a second of CPU the core does, 512 in a step; and what it made of them."""
-    room = Room()
-    conversations = [
-        result.conversation.id
-        for result in results(room.give(*(room.receive(f"+{n}", service="s0") for n in range(200))))
-    ]
-    steps = [
-        [
-            room.asked(BACKEND, "message.send", conversation=conversations[n % 200], text=TEXT)
-            for n in range(at, at + 512)
+def steps_alone(count: int) -> Iterator[tuple[float, Batch]]:
+    """The core with the same messages, 512 in a step: the seconds of CPU each step took, and what is to be written.
+
+    It runs as in the server: the garbage collector is set as there (and stays so), and no output is kept. With the
+    collector as Python sets it, and all outputs kept, a third of the figure was the collector looking at them.
+    """
+    with garbage.loading():
+        room = Room()
+        starts = [
+            room.asked(BACKEND, "conversation.start", contact=f"k{n}", service="s0", channel="web")
+            for n in range(CONVERSATIONS)
         ]
-        for at in range(0, count, 512)
-    ]
-    began = time.process_time()
-    outputs = [room.give(*inputs) for inputs in steps]
-    return 512 * len(steps) / (time.process_time() - began), outputs
+        names = [result.conversation.id for result in results(room.give(*starts))]
+    for at in range(0, count, STEP):
+        inputs = [
+            room.asked(BACKEND, "message.send", conversation=names[n % CONVERSATIONS], text=TEXT)
+            for n in range(at, at + STEP)
+        ]
+        before = time.process_time()
+        output = room.give(*inputs)
+        yield time.process_time() - before, output.batch
+
+
+def core_alone(count: int) -> float:
+    """How many messages a second of CPU the core does."""
+    taken = [step_s for step_s, _ in steps_alone(count)]
+    return STEP * len(taken) / sum(taken)
+
+
+def store_alone(store: str, count: int) -> float:
+    """How many of the same messages a second the store takes, a step in a commit, each as it comes."""
+    steps, taken_s = 0, 0.0
+    with a_store(store) as url:
+        kept = open_store(url)
+        for _, batch in steps_alone(count):
+            before = time.perf_counter()
+            kept.commit(batch)
+            steps, taken_s = steps + 1, taken_s + time.perf_counter() - before
+        kept.close()
+    return STEP * steps / taken_s
 
 
 def alone(store: str, count: int) -> dict[str, float]:
     """What the core and the store do a second by themselves with the same requests: the limits of the whole."""
-    core, outputs = core_alone(count)
-    with a_store(store) as url:
-        kept = open_store(url)
-        began = time.perf_counter()
-        for output in outputs:
-            kept.commit(output.batch)
-        store_s = time.perf_counter() - began
-        kept.close()
     return {
-        f"the core alone ({build.core()}), 512 in a step": core,
-        "the store alone, 512 in a commit": 512 * len(outputs) / store_s,
+        f"the core alone ({build.core()}), {STEP} in a step": core_alone(count),
+        f"the store alone, {STEP} in a commit": store_alone(store, count),
     }
 
 

@@ -5,6 +5,7 @@
 
 Timers, what one message costs the core alone, the pick of an agent, a whole turn: as in ``bench.wheel``,
 ``bench.batch`` and ``bench.assign``, but by ``time.process_time``, so that other work on the machine counts for little.
+The garbage collector is set as the server sets it (``router/garbage.py``), and no output is kept.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from bench import report
 from bench.assign import Indexed, us_each, whole_turns, world
 from bench.batch import core_alone
 from bench.wheel import HOUR, Wheel
-from router import build
+from router import build, garbage
 
 TREE = report.ROOT / "build" / "compiled"
 NOT_SHOWN = (
@@ -59,11 +60,11 @@ def ns_each(call: Callable[..., None], *arguments: list[int]) -> float:
 def measured(quick: bool) -> dict[str, float]:
     """Every figure, in this process. The timers come last: they leave the memory in pieces."""
     found: dict[str, float] = {}
-    indexed = Indexed(*world(1_000 if quick else 10_000))
+    with garbage.loading():
+        indexed = Indexed(*world(1_000 if quick else 10_000))
     found["pick of an agent, µs"] = min(us_each(indexed.assign, 10_000, start) for start in (10**9, 10**10, 10**11))
     found["pick of one that waits, µs"] = min(us_each(indexed.refill, 10_000, start) for start in (10**9, 10**10))
-    rate, _ = core_alone(2_048 if quick else 20_000)
-    found["core alone: a message, µs"] = 1e6 / rate
+    found["core alone: a message, µs"] = 1e6 / core_alone(2_048 if quick else 20_000)
     found["one closed, another assigned: whole turn, µs"] = whole_turns(1_000, 200 if quick else 1_000)
     return found | wheel(50_000 if quick else 300_000)
 

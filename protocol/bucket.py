@@ -38,6 +38,6 @@ class Bucket:
 
     def _fill(self, now: int) -> None:
         """A clock that went back gives nothing, and from there on it counts again."""
-        earned = max(0, now - self.filled_at) * self.rate / 1000
-        self._level = min(self.burst, self._level + earned)
+        if now > self.filled_at:
+            self._level = min(self.burst, self._level + (now - self.filled_at) * self.rate / 1000)
         self.filled_at = now

@@ -21,7 +21,8 @@ from protocol.errors import RequestError, refused
 from protocol.ids import Principal, Role
 
 TRUSTED: tuple[Role, ...] = ("connector", "backend")  # the operator's own programs
-
+#: methods that change the session itself, and with it how what follows in an array is judged
+OF_SESSION = frozenset({"session.open", "session.refresh", "session.close", "session.revoke"})
 
 FLOOD_MS = 10_000  # ``refusals_max`` are counted over so long
 STRANGE_MAX = 10  # requests before ``session.open``, after which a peer is no client of ours
@@ -94,10 +95,14 @@ class Session:
     def receive(self, frame: bytes | str, now: int) -> Iterator[Call | Refusal]:
         """A frame's requests in order, each either to be done or already refused. Ticks: ``now`` in ms.
 
-        Each is judged when it is asked for: what follows ``session.open`` in one array finds the session open.
+        Each is judged when it is asked for: what follows ``session.open`` in one array finds the session open. Where
+        nothing in the array changes the session, and all can be paid for, it is paid for at once.
         """
-        for item in self.codec.decode(frame, self.limits.batch):
-            yield self._admit(item, now)
+        items = self.codec.decode(frame, self.limits.batch)
+        methods = [item.method for item in items if type(item) is Call]
+        if self.state == "open" and OF_SESSION.isdisjoint(methods) and self._pay(now, len(items)):
+            return iter(items)
+        return (self._admit(item, now) for item in items)
 
     def open(self, principal: Principal, *, batch: bool, expires_at: int | None) -> None:
         """The token was good. Raises RequestError (conflict) if the session is open already."""
@@ -137,7 +142,7 @@ class Session:
         return [self.codec.joined(part) for part in parts]
 
     def _admit(self, item: Call | Refusal, now: int) -> Call | Refusal:
-        if not self._take_token(now):
+        if not self._pay(now):
             return Refusal(self._slow_down(now), item.id)
         if self.state == "new" and (isinstance(item, Refusal) or item.method != "session.open"):
             self._count_stranger()
@@ -149,11 +154,16 @@ class Session:
             return Refusal(refused("conflict", "the session is open already"), item.id)
         return item
 
-    def _take_token(self, now: int) -> bool:
-        """One of each bucket, or none of any."""
-        if any(bucket.wait_s(now) for bucket in self._shared):
+    def _pay(self, now: int, count: int = 1) -> bool:
+        """So many of each bucket, or none of any."""
+        for bucket in self._shared:
+            if bucket.wait_s(now, count):
+                return False
+        if not self._bucket.take(now, count):
             return False
-        return self._bucket.take(now) and all(bucket.take(now) for bucket in self._shared)
+        for bucket in self._shared:
+            bucket.take(now, count)
+        return True
 
     def _slow_down(self, now: int) -> RequestError:
         """Refuse for the rate; a peer that goes on regardless is flooding, whatever is taken in between."""

@@ -16,14 +16,14 @@ from msgspec import UNSET
 from actors.effects import Asked, Ended, Input, Opened, Reply, Welcome
 from protocol import closing
 from protocol.bucket import Bucket
-from protocol.codec import Call, Codec, Refusal, RequestId
+from protocol.codec import Call, Codec, RequestId
 from protocol.errors import INTERNAL, RequestError, refused
 from protocol.ids import Principal
 from protocol.notices import NAMES, ConversationEntry, SessionEnding
 from protocol.objects import Entry, from_outside
 from protocol.records import Question
 from protocol.requests import SessionLimits, SessionOpen, SessionOpened, SessionRefresh, SessionRefreshed
-from protocol.session import Limits, Session
+from protocol.session import OF_SESSION, Limits, Session
 from protocol.times import Moment, moment
 
 #: what may need a secret: each makes one conversation at most, or one new link
@@ -135,15 +135,15 @@ class Connection:
 
     def receive(self, frame: bytes | str) -> int:
         """One whole frame from the peer; its requests are done in order. Returns how many were looked at."""
-        count = 0
-        for item in self.session.receive(frame, self._desk.now()):
+        count, session = 0, self.session
+        for item in session.receive(frame, self._desk.now()):
             count += 1
-            if self.session.state == "closed":
+            if session.state == "closed":
                 break
-            if isinstance(item, Refusal):
-                self._refuse(item.id, item.error)
-            else:
+            if isinstance(item, Call):
                 self._take(item)
+            else:
+                self._refuse(item.id, item.error)
         if self.session.closing in (closing.FLOODING, closing.UNAUTHENTICATED):
             self._end(self.session.closing)
         return count
@@ -172,22 +172,26 @@ class Connection:
         self._end(closing.GOING_AWAY)
 
     def _take(self, call: Call) -> None:
-        ident = call.id
         try:
-            match call.method:
-                case "session.open":
-                    self._open(call)
-                case "session.refresh":
-                    self._refresh(call)
-                case "session.close":
-                    self._close(call)
-                case "session.revoke":
-                    self._desk.revoke(self, call)
-                case _:
-                    secret = self._desk.secret() if call.method in NEED_SECRET else ""
-                    self._desk.submit(Asked(self.number, call, secret))
+            if call.method in OF_SESSION:
+                self._take_own(call)
+            else:
+                secret = self._desk.secret() if call.method in NEED_SECRET else ""
+                self._desk.submit(Asked(self.number, call, secret))
         except RequestError as error:
-            self._refuse(ident, error)
+            self._refuse(call.id, error)
+
+    def _take_own(self, call: Call) -> None:
+        """What is about this session."""
+        match call.method:
+            case "session.open":
+                self._open(call)
+            case "session.refresh":
+                self._refresh(call)
+            case "session.close":
+                self._close(call)
+            case _:
+                self._desk.revoke(self, call)
 
     def _open(self, call: Call) -> None:
         params: SessionOpen = call.params

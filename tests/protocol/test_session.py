@@ -225,6 +225,32 @@ def test_each_request_of_a_batch_counts() -> None:
     assert [type(item) for item in items] == [Call] * 5 + [Refusal] * 3
 
 
+@given(st.lists(st.tuples(st.integers(0, 300), st.integers(1, 9)), max_size=20))
+def test_an_array_is_taken_as_its_requests_are_one_by_one(arrays: list[tuple[int, int]]) -> None:
+    together, apart = opened(), opened()
+    for session in (together, apart):
+        session.limits = msgspec.structs.replace(SMALL, refusals_max=1_000)
+        session.share(Bucket(7, 8, NOW))
+    now = NOW
+    for later, size in arrays:
+        now += later
+        whole = together.receive(b"[" + b",".join([frame()] * size) + b"]", now)
+        singly = [item for _ in range(size) for item in apart.receive(frame(), now)]
+        assert [item.error.data if isinstance(item, Refusal) else item for item in whole] == [
+            item.error.data if isinstance(item, Refusal) else item for item in singly
+        ]
+
+
+def test_what_stands_behind_the_close_of_a_session_is_not_paid_for() -> None:
+    shared = Bucket(1, 3, NOW)
+    session = opened()
+    session.share(shared)
+    items = session.receive(b"[" + b",".join([frame(), frame("session.close"), frame()]) + b"]", NOW)
+    assert [type(next(items)) for _ in range(2)] == [Call] * 2
+    session.close()
+    assert shared.take(NOW)
+
+
 def test_bad_requests_count_too() -> None:
     session = opened()
     assert [said(session, data=b"{") for _ in range(6)] == ["-32700"] * 5 + ["rate_limited"]

@@ -78,7 +78,8 @@ class Room:
 
     def messages(self, count: int) -> Batch:
         """So many contacts who wrote before write again, in one step; what is to be written."""
-        inputs = [self.receive(f"+{(self._numbers + n) % self._contacts}") for n in range(count)]
+        first = self._numbers
+        inputs = [self.receive(f"+{(first + n) % self._contacts}") for n in range(count)]
         return self.give(*inputs).batch
 
 

@@ -13,6 +13,11 @@ def test_messages_of_a_room_are_written_with_their_conversations_and_keys() -> N
     assert {entry.entry.type for entry in batch.entries} == {"message"}
 
 
+def test_the_contacts_of_a_room_write_in_turns() -> None:
+    batch = Room(contacts=10).messages(20)
+    assert len({entry.entry.conversation for entry in batch.entries}) == len(batch.records) == 10
+
+
 def test_rooms_with_slots_let_the_rest_wait() -> None:
     room = Room(agents=2, slots=1)
     found = results(room.give(*(room.receive(f"+{n}", service="s0") for n in range(3))))

@@ -282,7 +282,10 @@ class Connection:
 
     def notice(self, data: bytes) -> None:
         """An encoded notice; the caller encodes once for all who see the same."""
-        self._send(data)
+        if self._gaps:
+            self._send(data)
+        else:
+            self._carrier.send(data)
 
     def _page(self, reply: Reply, answer: Any) -> list[bytes]:
         if isinstance(answer, RequestError):

@@ -296,7 +296,7 @@ class Driver(HouseDesk):
     def _deliver(self, output: Output) -> None:
         self.hub.deliver(output.outgoing, self._ask)
         for item in output.outgoing:
-            if isinstance(item, Reply):
+            if type(item) is Reply:
                 self.observer.request(item.method, "ok" if item.error is None else outcome(item.error))
 
     def _ask(self, question: Question, then: Callable[[Any], None]) -> None:

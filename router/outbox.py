@@ -94,15 +94,18 @@ class Outbox:
 
     def send(self, data: bytes) -> None:
         """Queue one encoded object. On overflow the connection ends with 4008; after its end this does nothing."""
-        if self.closing is None:
-            self._queue.append(data)
-            self._hold(len(data))
+        if self.closing is not None:
+            return
+        self._queue.append(data)
+        self._hold(len(data))
+        if not self._entered:
             self._enter()
-            if self._bytes > self._limits.outbox_bytes or len(self._queue) > self._limits.outbox_notices:
-                self._check_bounds()
-            for share in self._shares:
-                if share.bytes > share.bytes_max:
-                    share.relieve()
+        limits = self._limits
+        if self._bytes > limits.outbox_bytes or len(self._queue) > limits.outbox_notices:
+            self._check_bounds()
+        for share in self._shares:
+            if share.bytes > share.bytes_max:
+                share.relieve()
 
     def send_series(self, objects: Iterable[bytes]) -> None:
         """Queue a long answer as one item: its objects are made as they go out, so it needs no room here.
@@ -111,7 +114,8 @@ class Outbox:
         """
         if self.closing is None:
             self._queue.append(iter(objects))
-            self._enter()
+            if not self._entered:
+                self._enter()
 
     def close(self, code: int, reason: str) -> None:
         """Send what is queued, then close with ``code``. The first code stays."""
@@ -165,9 +169,8 @@ class Outbox:
             share.bytes += more
 
     def _enter(self) -> None:
-        if not self._entered:
-            self._entered = True
-            self._rounds.enter(self)
+        self._entered = True
+        self._rounds.enter(self)
 
     def _take(self) -> list[bytes]:
         """All that is ready; of a series the next stretch, and nothing behind it."""

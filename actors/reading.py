@@ -1,8 +1,10 @@
 """What each reader has read of a conversation, and what is left: functions over a record and its marks. [behaviour §8]
 
 Readers are the agents of the crew, the contact, and the members outside. Each has one ``ReadMark`` in the record, in
-the order of their addresses. Only messages by others count: sending one reads everything up to it. Who comes into the
-crew of a service's conversation takes over where the last agent's answer stands; a new member has it all before them.
+the order of their addresses; only the contact may have none: it has read everything. So a conversation in which nobody
+but the contact has written, with no crew, holds no mark, which would be 220 bytes. Only messages by others count:
+sending one reads everything up to it. Who comes into the crew of a service's conversation takes over where the last
+agent's answer stands; a new member has it all before them.
 
 Cost: a message or a read O(readers), ``unread`` O(log readers).
 """
@@ -31,13 +33,17 @@ def unread(record: ConversationRecord, reader: str | None) -> int | None:
     if reader is None:
         return None
     mark = mark_of(record, reader)
-    if mark is None and _is_reader(record, reader):  # came in this very turn
-        mark = _newcomer(record, reader, 0, mail=False)
-    return None if mark is None else record.messages - mark.count
+    if mark is not None:
+        return record.messages - mark.count
+    if not _is_reader(record, reader):
+        return None
+    if _is_contact(record, reader):
+        return 0
+    return record.messages - _newcomer(record, reader, 0, mail=False).count  # came in this very turn
 
 
 def mark_of(record: ConversationRecord, reader: str) -> ReadMark | None:
-    """Where this address stands, or None. O(log readers)."""
+    """Where this address stands, or None: no reader, or the contact, who has read everything. O(log readers)."""
     marks = record.read
     if len(marks) > FEW:
         place = bisect_left(marks, reader, key=_WHO)
@@ -49,8 +55,8 @@ def mark_of(record: ConversationRecord, reader: str) -> ReadMark | None:
 
 
 def begin(record: ConversationRecord) -> None:
-    """A new conversation: whoever is in it has it all before them."""
-    record.read = tuple(ReadMark(who, 0, 0) for who in _readers(record))
+    """A new conversation: whoever is in it has it all before them, and has read everything until something comes."""
+    record.read = tuple([ReadMark(who, 0, 0) for who in _readers(record) if not _is_contact(record, who)])
 
 
 def wrote(record: ConversationRecord, entry: Entry, now: int, *, mail: bool) -> None:
@@ -60,14 +66,18 @@ def wrote(record: ConversationRecord, entry: Entry, now: int, *, mail: bool) -> 
     """
     author = "" if entry.by is None else f"{entry.by.kind}:{entry.by.id}"
     mailed = None if entry.fallback is None else f"contact:{record.contact}"
+    by_contact = _is_contact(record, author)
+    if not by_contact:
+        _mark_contact(record, record.contact, entry.seq - 1)
     record.messages += 1
     if is_agent(author):
         record.answered = record.messages
-    own, has_mark = ReadMark(author, record.messages, entry.seq), False
+    own, has_mark = ReadMark(author, record.messages, entry.seq), by_contact
     marks = []
     for mark in record.read:
         if mark.who == author:
-            marks.append(own)
+            if not by_contact:
+                marks.append(own)
             has_mark = True
         elif mark.since is None or (mail and mark.unmailed is None):
             marks.append(_left_unread(mark, now, due=mail and mark.who != mailed))
@@ -81,13 +91,13 @@ def wrote(record: ConversationRecord, entry: Entry, now: int, *, mail: bool) -> 
 def follow(record: ConversationRecord, old: ConversationRecord | None, now: int, *, mail: bool) -> None:
     """Crew, contact or members may have changed since ``old``: marks come and go with them. O(1) if they have not."""
     same = old is not None and record.crew is old.crew and record.members is old.members
-    if same and len(record.read) == _count(record):
+    if same and len(record.read) >= _count(record):
         return
     marks = {mark.who: mark for mark in record.read}
-    named = _readers(record)
+    named = [who for who in _readers(record) if who in marks or not _is_contact(record, who)]
     if list(marks) == named:
         return
-    if old is not None and not old.read and record.contact is not None:  # from before there were marks
+    if old is not None and not old.read and _count(old) and record.contact is not None:  # from before there were marks
         start = {who: ReadMark(who, old.messages, old.last_seq) for who in named}
         if record.messages > old.messages:
             start = {who: _left_unread(mark, now, due=mail) for who, mark in start.items()}
@@ -110,7 +120,9 @@ def seen(record: ConversationRecord, reader: str, seq: int, counted: MessagesCou
     if mark is None:
         return
     if seq >= record.last_seq or (counted is not None and counted.messages >= record.messages):
-        if mark.count < record.messages or mark.since is not None:
+        if _is_contact(record, reader):
+            record.read = tuple([other for other in record.read if other is not mark])
+        elif mark.count < record.messages or mark.since is not None:
             _put(record, ReadMark(reader, record.messages, record.last_seq))
     elif counted is not None and counted.messages > mark.count:
         since = now if counted.next_at is None else counted.next_at
@@ -151,6 +163,7 @@ def _has_other_outsiders(old: ConversationRecord, record: ConversationRecord) ->
 
 def _merge(house: House, old: ConversationRecord, record: ConversationRecord) -> None:
     """Whoever is no member any more under one name may be one under another."""
+    _mark_contact(record, old.contact, record.last_seq)
     for gone in (old.contact, *old.members):
         contact = house.contacts.get(gone or "")
         into = None if contact is None else contact.record.merged_into
@@ -182,10 +195,8 @@ def _readers(record: ConversationRecord) -> list[str]:
 
 
 def _count(record: ConversationRecord) -> int:
-    """How many readers there are."""
-    if record.state == "moved":
-        return 0
-    return len(record.crew) + len(record.members) + (record.contact is not None)
+    """How many readers there are who have marks at any time: all but the contact."""
+    return 0 if record.state == "moved" else len(record.crew) + len(record.members)
 
 
 def _is_reader(record: ConversationRecord, who: str) -> bool:
@@ -195,6 +206,10 @@ def _is_reader(record: ConversationRecord, who: str) -> bool:
     if kind == "agent":
         return name in record.crew
     return kind == "contact" and (name == record.contact or name in record.members)
+
+
+def _is_contact(record: ConversationRecord, who: str) -> bool:
+    return record.contact is not None and who == f"contact:{record.contact}"
 
 
 def is_agent(who: str) -> bool:
@@ -216,6 +231,13 @@ def _left_unread(mark: ReadMark, now: int, *, due: bool) -> ReadMark:
     """One more message by somebody else; ``due``: it is to be mailed."""
     unmailed = now if due and mark.unmailed is None else mark.unmailed
     return ReadMark(mark.who, mark.count, mark.seq, now if mark.since is None else mark.since, unmailed)
+
+
+def _mark_contact(record: ConversationRecord, contact: str | None, seq: int) -> None:
+    """Before something changes for the contact: if it has no mark, one that says it has read all, up to ``seq``."""
+    who = f"contact:{contact}"
+    if contact is not None and mark_of(record, who) is None:
+        _put(record, ReadMark(who, record.messages, seq))
 
 
 def _put(record: ConversationRecord, mark: ReadMark) -> None:

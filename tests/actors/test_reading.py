@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -9,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors import reading
+from actors.contact import ContactActor
 from actors.effects import Opened
 from protocol.ids import Principal
 from protocol.notices import ConversationAssigned, ConversationChanged
 from protocol.objects import By, Entry
-from protocol.records import ConversationRecord, MessagesCounted, MessagesUpTo, ReadMark
+from protocol.records import ContactRecord, ConversationRecord, MessagesCounted, MessagesUpTo, ReadMark
 from protocol.times import Moment
 from tests.world import START, World, service, small_world
 
@@ -228,7 +230,7 @@ def test_who_leaves_is_no_reader_any_more_and_starts_anew(world: World) -> None:
     found = world.start("nia", text="One", service="support").id
     world.say("mia", "conversation.join", conversation=found)
     world.say("mia", "conversation.leave", conversation=found)
-    assert list(marks(world, found)) == ["agent:ana", "contact:nia"]
+    assert list(marks(world, found)) == ["agent:ana"]
     world.say("ana", "message.send", conversation=found, text="Hi")
     assert world.say("mia", "conversation.join", conversation=found).conversation.unread == 0
 
@@ -388,10 +390,39 @@ def test_the_counts_are_those_of_a_plain_list(happenings: list[tuple[str, str, i
             reading.seen(found, address, number, counted, now)
             left[who] = [seq for seq in left[who] if seq > number]
         reading.follow(found, old, now, mail=True)
-        counts = {mark.who.partition(":")[2]: found.messages - mark.count for mark in found.read}
+        readers = {reader: "contact:nia" if reader == "nia" else f"agent:{reader}" for reader in left}
+        counts = {reader: reading.unread(found, address) for reader, address in readers.items()}
         assert counts == {reader: len(messages) for reader, messages in left.items()}
+        assert {mark.who for mark in found.read} == {readers[who] for who in left if who != "nia" or left["nia"]}
         assert [mark.who for mark in found.read] == sorted(mark.who for mark in found.read)
         assert all((mark.since is None) == (mark.count == found.messages) for mark in found.read)
+
+
+def test_a_contact_who_has_read_everything_needs_no_mark(world: World) -> None:
+    found = world.start("nia", text="One", service="support").id
+    assert list(marks(world, found)) == ["agent:ana"]
+    world.say("ana", "message.send", conversation=found, text="Hi")
+    assert list(marks(world, found)) == ["agent:ana", "contact:nia"]
+    read(world, "contact:nia", found, 10**6)
+    assert (list(marks(world, found)), unread(world, "contact:nia", found)) == (["agent:ana"], 0)
+    world.say("ana", "message.send", conversation=found, text="Still there?")
+    world.say("contact:nia", "message.send", conversation=found, text="Yes")
+    assert (list(marks(world, found)), unread(world, "contact:nia", found)) == (["agent:ana"], 0)
+
+
+@pytest.mark.parametrize("who", ["nia", "pat"], ids=["the contact", "a member"])
+def test_a_contact_who_has_read_everything_has_so_under_another_name(who: str) -> None:
+    """Both ways round: the name that goes may be the contact's or a member's; what either has read, both have."""
+    house = small_world(service("support", "ana")).core.house
+    house.contacts[who] = ContactActor(house, ContactRecord(id=who, merged_into="nia" if who == "pat" else "pat"))
+    found = record("ana", members=("pat",))
+    write(found, ANA, 10)
+    reading.seen(found, "contact:nia", 1, None, 20)
+    old = copy.copy(found)
+    found.contact, found.members = "pat" if who == "nia" else "nia", ()
+    reading._merge(house, old, found)
+    reading.follow(found, old, 30, mail=True)
+    assert reading.unread(found, f"contact:{found.contact}") == 0
 
 
 # ---------------------------------------------------------------- the same person under two names

@@ -44,22 +44,28 @@ class ReadMark(Struct, frozen=True, array_like=True, gc=False):
 
 
 class ConversationRecord(Struct, gc=False):
-    """A conversation. Times are ticks (ms)."""
+    """A conversation. Times are ticks (ms). The store has a column for each of the first ones, until ``last_seq``."""
 
     id: str
     service: str | None = None
     channel: str | None = None
-    channel_class: str | None = None
     contact: str | None = None
-    address: str | None = None  # where messages out go, through the channel's connector
-    begun_service: str | None = None  # a message that names this service finds it even after a transfer
-    begun_agent: str | None = None  # begun with a named agent
-    name: str | None = None
-    description: str | None = None
     state: State = "open"
     assignee: str | None = None
-    assigned_at: int | None = None
     crew: tuple[str, ...] = ()
+    begun_agent: str | None = None  # begun with a named agent
+    owner: str | None = None  # whose it is in grab mode: others neither see nor join it
+    link: str | None = None  # while ``by_link``: whoever presents it comes in
+    members: tuple[str, ...] = ()  # contacts who were let in, beside ``contact``
+    unmailed_since: int | None = None  # while closed: what somebody is still to be mailed has waited since then
+    last_seq: int = 0
+
+    channel_class: str | None = None
+    address: str | None = None  # where messages out go, through the channel's connector
+    begun_service: str | None = None  # a message that names this service finds it even after a transfer
+    name: str | None = None
+    description: str | None = None
+    assigned_at: int | None = None
     joined: tuple[str, ...] = ()  # those of the crew who stay when an assignment ends
     queued: bool = False
     age_since: int = 0  # the age in the queue
@@ -67,7 +73,6 @@ class ConversationRecord(Struct, gc=False):
     routed: bool = True  # while queued: the house gives it to an agent; False = somebody is to take it
     offered_at: int | None = None  # offers stand since then
     preview: str | None = None  # how the contact's last message begins
-    owner: str | None = None  # whose it is in grab mode: others neither see nor join it
     priority: int = 0
     skills: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
@@ -87,16 +92,12 @@ class ConversationRecord(Struct, gc=False):
     closed_at: int | None = None
     moved_to: str | None = None  # a stub's: the service where the conversation is now
     created_by: str | None = None  # the address of who created it: ``agent:ana``
-    members: tuple[str, ...] = ()  # contacts who were let in, beside ``contact``
     read_only: bool = False
     by_link: bool = False
-    link: str | None = None  # while ``by_link``: whoever presents it comes in
     picture: str | None = None  # a file's id
     messages: int = 0  # how many there are
     answered: int = 0  # how many there were at the last agent's message, or when it was closed
     read: tuple[ReadMark, ...] = ()  # what each reader has seen, by who
-    unmailed_since: int | None = None  # while closed: what somebody is still to be mailed has waited since then
-    last_seq: int = 0
 
     @property
     def outside(self) -> tuple[str, ...]:

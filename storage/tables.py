@@ -1,12 +1,13 @@
-"""Records as rows: one table for each kind of record, one column for each field.
+"""Records as rows: one table for each kind of record, mostly with one column for each field.
 
 Both stores use the same tables; only the type of a column has another name in each dialect. What a
 column holds follows from the field's annotation: text, integers and booleans as they are, bytes as bytes,
 everything else (tuples, dicts, settings) as JSON text that an operator can query. A field that is added to a
 record needs a migration and nothing here; ``tests/storage/test_tables.py`` compares fields and columns.
 
-An ``Entry`` is the exception: what nearly all entries have, and what operators filter by, is a column; what
-few have stands in the column ``detail``, because a timeline is the one table that grows without end.
+Two have what queries ask for in columns, and the rest, as JSON, in the column ``detail``, without what has its default:
+a conversation, which is written at every message (a row of 51 columns was most of what a message cost), and an
+``Entry``, because a timeline is the one table that grows without end.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import FieldInfo
 
 from protocol.codec import encode_json, json_decoder
 from protocol.objects import By, Entry
@@ -45,10 +47,10 @@ Row = Sequence[Any]
 Kind = Literal["text", "integer", "boolean", "bytes", "json"]
 _SCALARS: tuple[tuple[type, Kind], ...] = ((str, "text"), (bool, "boolean"), (int, "integer"), (bytes, "bytes"))
 
-#: columns of text where a few values come again and again
+#: fields where a few values come again and again
 _OF_A_FEW = frozenset(
     {"agent", "assignee", "begun_service", "channel", "channel_class", "kind", "language", "lateness", "need",
-     "service", "state", "status"}
+     "service", "skills", "state", "status", "steps_fired", "tags"}
 )  # fmt: skip
 KNOWN_MAX = 1_024  # of one column: then it begins anew
 
@@ -64,31 +66,38 @@ class Column(NamedTuple):
 class Table:
     """Where the records of one struct are kept, and both ways between record and row.
 
-    Parameters: the table's name, the struct, and the columns of the primary key.
+    Parameters: the table's name, the struct, the columns of the primary key, and the last field with a column of its
+    own: those after it, all with defaults, stand in the column ``detail``; None = each has one.
     """
 
-    __slots__ = ("_json", "_known", "_values", "columns", "key", "key_of", "name", "names", "struct")
+    __slots__ = ("_detail", "_json", "_known", "_values", "columns", "key", "key_of", "name", "names", "struct")
 
-    def __init__(self, name: str, struct: type[Struct], key: tuple[str, ...]) -> None:
+    def __init__(self, name: str, struct: type[Struct], key: tuple[str, ...], last: str | None = None) -> None:
         self.name, self.struct, self.key = name, struct, key
-        self.columns = tuple(_column(field.name, field.type) for field in msgspec.structs.fields(struct))
+        fields = [_column(field.name, field.type) for field in msgspec.structs.fields(struct)]
+        width = len(fields) if last is None else 1 + struct.__struct_fields__.index(last)
+        self._detail = None if last is None else _Detail(name, msgspec.structs.fields(struct)[width:])
+        self._json = tuple(index for index, column in enumerate(fields[:width]) if column.kind == "json")
+        self._values = attrgetter(*struct.__struct_fields__[:width])
+        self._known = tuple(_all_known(fields, width))
+        self.columns = tuple(fields) if last is None else (*fields[:width], Column("detail", "json", str))
         self.names = tuple(column.name for column in self.columns)
         self.key_of = attrgetter(*key)  # of a record
-        self._values = attrgetter(*self.names)
-        self._json = tuple(index for index, column in enumerate(self.columns) if column.kind == "json")
-        known = [(index, _known(column)) for index, column in enumerate(self.columns)]
-        self._known = tuple((index, values) for index, values in known if values is not None)
 
     def row(self, record: Any) -> Row:
         """The record's values in the order of the columns."""
         values = list(self._values(record))
         for index in self._json:
             values[index] = _json_text(values[index])
+        if self._detail is not None:
+            values.append(self._detail.text(record))
         return values
 
     def record(self, row: Row) -> Any:
         """The record of a row that was selected with ``select_list``. Raises msgspec.DecodeError."""
         values = list(row)
+        if self._detail is not None:
+            values += self._detail.values(values.pop())
         for index, known in self._known:
             values[index] = known[values[index]]
         return self.struct(*values)
@@ -96,6 +105,33 @@ class Table:
     def select_list(self, alias: str) -> str:
         """The columns for a SELECT: ``c.id, c.service, …``."""
         return ", ".join(f"{alias}.{name}" for name in self.names)
+
+
+class _Detail:
+    """Fields as one JSON text, without those that have their defaults."""
+
+    __slots__ = ("_decode", "_of", "_struct")
+
+    def __init__(self, name: str, fields: Sequence[FieldInfo]) -> None:
+        self._of = attrgetter(*(field.name for field in fields))
+        self._struct = _struct_of(f"{name}_detail", fields)
+        self._decode = json_decoder(self._struct)
+
+    def text(self, record: Any) -> str:
+        """What the record has in them."""
+        return encode_json(self._struct(*self._of(record))).decode()
+
+    def values(self, text: str) -> tuple[Any, ...]:
+        """The fields' values. Raises msgspec.DecodeError."""
+        return msgspec.structs.astuple(self._decode(text))
+
+
+def _struct_of(name: str, fields: Sequence[FieldInfo]) -> type[Struct]:
+    """A struct of these fields, under the names that clients know."""
+    wanted = [
+        (field.name, field.type, msgspec.field(default=field.default, name=field.encode_name)) for field in fields
+    ]
+    return msgspec.defstruct(name, wanted, omit_defaults=True, module=__name__)
 
 
 def _column(name: str, annotation: Any) -> Column:
@@ -128,6 +164,15 @@ class _Known(dict[Any, Any]):
             self.clear()
         self[value] = decoded
         return decoded
+
+
+def _all_known(fields: Sequence[Column], width: int) -> Iterable[tuple[int, _Known]]:
+    """By the field's place; what follows the columns has been decoded as a whole and is only shared."""
+    for index, column in enumerate(fields):
+        if index < width and (known := _known(column)) is not None:
+            yield index, known
+        elif index >= width and column.name in _OF_A_FEW:
+            yield index, _Known(_same)
 
 
 def _known(column: Column) -> _Known | None:
@@ -164,12 +209,7 @@ _rest = attrgetter(*(field.name for field in _REST))
 _NOTHING = (None,) * len(_REST)
 
 #: what an Entry has besides the columns, as JSON under the names that clients know
-Detail = msgspec.defstruct(
-    "Detail",
-    [(field.name, field.type, msgspec.field(default=None, name=field.encode_name)) for field in _REST],
-    omit_defaults=True,
-    module=__name__,
-)
+Detail = _struct_of("Detail", _REST)
 _detail_of = json_decoder(Detail)
 
 
@@ -259,7 +299,7 @@ def entry_of(row: Row) -> Entry:
 
 # ---------------------------------------------------------------- all tables
 
-CONVERSATIONS = Table("conversations", ConversationRecord, ("id",))
+CONVERSATIONS = Table("conversations", ConversationRecord, ("id",), last="last_seq")
 AGENTS = Table("agents", AgentRecord, ("id",))
 SERVICES = Table("services", ServiceRecord, ("id",))
 CONTACTS = Table("contacts", ContactRecord, ("id",))

@@ -62,7 +62,10 @@ DAMAGES = {
     "DELETE FROM closed_members": ("closed_members lacks the closed conversation c3 of p1", True),
     "INSERT INTO closed_members VALUES ('p1', 9, 'c9')": ("closed_members has conversation c9 for p1", True),
     "UPDATE conversations SET state = 'lost' WHERE id = 'c2'": ("c2 is in the state lost", False),
-    "UPDATE conversations SET paused = '[1]' WHERE id = 'c2'": ("conversations: the row of c2 cannot be", False),
+    "UPDATE conversations SET detail = '{\"paused\":[1]}' WHERE id = 'c2'": (
+        "conversations: the row of c2 cannot be",
+        False,
+    ),
     "UPDATE entries SET detail = '[1]' WHERE seq = 3": ("entries: the row of 3 cannot be understood", False),
 }
 

@@ -48,10 +48,10 @@ def test_a_server_that_runs_on_tables_somebody_has_changed_stops(lasting_url: st
     store = opened(lasting_url)
     store.commit(BATCH)
     with writing(lasting_url, "somebody") as found:
-        assert found.execute("UPDATE conversations SET name = 'changed' WHERE id = 'c1'") == 1
+        assert found.execute("UPDATE conversations SET link = 'changed' WHERE id = 'c1'") == 1
     with pytest.raises(StorageUnfit, match="another server"):
         store.commit(Batch(entries=(message(8),)))
-    assert store.load().conversations[0].name == "changed"
+    assert store.load().conversations[0].link == "changed"
     store.commit(Batch(entries=(message(8),)))
 
 

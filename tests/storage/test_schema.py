@@ -11,7 +11,17 @@ import pytest
 from storage_samples import conversation, message
 
 from protocol.codec import encode_json
-from protocol.records import Batch, RevocationRecord, RevokedAt, StepFired
+from protocol.records import (
+    Batch,
+    ClosedAmong,
+    ClosedWith,
+    ConversationRecord,
+    EndedWait,
+    ReadMark,
+    RevocationRecord,
+    RevokedAt,
+    StepFired,
+)
 from protocol.settings import ServiceSettings, Step
 from protocol.times import Duration
 from storage import postgres_reading, sqlite
@@ -111,11 +121,15 @@ def test_servers_that_start_together_migrate_once(lasting_url: str, later: Any) 
 
 def test_readable_views_show_times(lasting_url: str, opened: Any, rows: Any) -> None:
     entry = message(1, at=1_767_603_600_123)
-    opened(lasting_url).commit(Batch(entries=(entry,), records=(conversation(created_at=0),)))
+    opened(lasting_url).commit(
+        Batch(entries=(entry,), records=(conversation(created_at=1, queued=True, tags=("vip",)),))
+    )
     [(at,)] = rows("SELECT at FROM entries_readable")
     [(created, closed)] = rows("SELECT created_at, closed_at FROM conversations_readable")
     assert (str(at)[:23].replace("T", " "), str(created)[:10]) == ("2026-01-05 09:00:00.123", "1970-01-01")
     assert closed is None
+    [(queued, priority, tags)] = rows("SELECT queued, priority, tags FROM conversations_readable")
+    assert (bool(queued), priority, tags) == (True, 0, '["vip"]')
 
 
 def test_the_steps_that_had_fired_by_number_are_remembered_by_what_they_do(
@@ -140,6 +154,40 @@ def test_the_steps_that_had_fired_by_number_are_remembered_by_what_they_do(
     timeless = [msgspec.structs.replace(step, after=Duration(0)) for step in steps]
     assert first.steps_fired == tuple(StepFired("support", step) for step in timeless[:2])
     assert second.steps_fired == ()
+
+
+def test_a_conversation_is_the_same_after_its_columns_went_into_the_detail(
+    lasting_url: str, opened: Any, rows: Any, monkeypatch: Any
+) -> None:
+    """0009: with what was set and what was not, and with what triggers keep of it."""
+    for module in (sqlite, postgres_reading):
+        monkeypatch.setattr(module, "migrations", lambda dialect: migrations(dialect)[:8])
+    migrate(lasting_url)
+    monkeypatch.undo()
+    given = {
+        "service": "'help'", "channel": "'sms'", "contact": "'p1'", "state": "'closed'", "assignee": "NULL",
+        "crew": "'[\"ana\"]'", "members": "'[\"p2\"]'", "link": "NULL", "unmailed_since": "4", "last_seq": "9",
+        "name": "'it''s \"ø\"'", "joined": "'[\"ana\"]'", "queued": "true", "age_since": "7", "need": "'reply'",
+        "routed": "false", "priority": "-2", "skills": "'[]'", "tags": "'[\"vip\"]'", "paused": "'[[\"bo\",5]]'",
+        "managers_added": "true", "created_at": "1767603600123", "stirred_at": "3", "closed_at": "8", "messages": "2",
+        "ended_wait": "'{\"since\":1,\"answers\":2}'", "read": "'[[\"agent:ana\",2,9,null,6]]'",
+    }  # fmt: skip
+    rows(f"INSERT INTO conversations (id, {', '.join(given)}) VALUES ('c1', {', '.join(given.values())})")
+    unset = "crew, joined, queued, age_since, need, priority, skills, tags, paused, managers_added, created_at"
+    values = "'[]', '[]', false, 0, 'new', 0, '[]', '[]', '[]', false, 0"
+    rows(f"INSERT INTO conversations (id, state, stirred_at, last_seq, {unset}) VALUES ('c2', 'open', 0, 0, {values})")
+    store = opened(lasting_url)
+    closed = ConversationRecord(
+        "c1", service="help", channel="sms", contact="p1", state="closed", crew=("ana",), members=("p2",),
+        unmailed_since=4, last_seq=9, name='it\'s "ø"', joined=("ana",), queued=True, age_since=7, need="reply",
+        routed=False, priority=-2, tags=("vip",), paused=(("bo", 5),), managers_added=True,
+        created_at=1_767_603_600_123, stirred_at=3, closed_at=8, messages=2, ended_wait=EndedWait(1, answers=2),
+        read=(ReadMark("agent:ana", 2, 9, None, 6),),
+    )  # fmt: skip
+    assert store.load().conversations == (closed, ConversationRecord("c2"))
+    assert store.read([ClosedWith("ana", 5), ClosedAmong("p2", 5)]) == [(closed,), (closed,)]
+    store.commit(Batch(records=(msgspec.structs.replace(closed, state="open"),)))
+    assert store.read([ClosedWith("ana", 5), ClosedAmong("p2", 5)]) == [(), ()]
 
 
 def test_what_was_revoked_has_rows_of_its_own_after_the_upgrade(

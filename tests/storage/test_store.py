@@ -131,7 +131,7 @@ def test_a_row_that_somebody_damaged_is_named(lasting_url: str, opened: Any, dam
     store = opened(lasting_url)
     store.commit(Batch(entries=(message(1),), records=(conversation(), conversation("c2"))))
     damage("UPDATE conversations SET state = 'lost' WHERE id = 'c1'")
-    damage("UPDATE conversations SET paused = '[\"x\"]' WHERE id = 'c2'")
+    damage("UPDATE conversations SET detail = '{\"paused\":[\"x\"]}' WHERE id = 'c2'")
     with pytest.raises(StorageUnfit, match="does not understand"):
         store.read([ConversationById("c2")])
     with pytest.raises(StorageUnfit, match="does not understand"):

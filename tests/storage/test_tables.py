@@ -13,6 +13,7 @@ from storage_samples import message, records_of
 from protocol.objects import Entry
 from protocol.records import ConversationRecord, EntryRecord, Record
 from storage.tables import (
+    AGENTS,
     CONVERSATIONS,
     KNOWN_MAX,
     TABLE_OF,
@@ -85,9 +86,11 @@ def test_a_row_gives_its_entry_back(entry: Entry) -> None:
 
 
 def test_records_share_what_comes_again_and_again() -> None:
-    rows = [CONVERSATIONS.row(ConversationRecord(name, service="s0", tags=("vip", "new"))) for name in ("c1", "c2")]
+    records = [ConversationRecord(name, service="s0", need="reply", tags=("vip", "new")) for name in ("c1", "c2")]
+    rows = [CONVERSATIONS.row(record) for record in records]
     one, other = (CONVERSATIONS.record(["".join(v) if isinstance(v, str) else v for v in row]) for row in rows)
     assert one.service is other.service
+    assert one.need is other.need
     assert one.tags is other.tags
 
 
@@ -104,8 +107,16 @@ def test_an_ordinary_message_has_no_detail() -> None:
 
 def test_the_columns_are_of_the_kinds_that_operators_expect() -> None:
     kinds = {column.name: column.kind for column in CONVERSATIONS.columns}
-    some = {name: kinds[name] for name in ("id", "state", "lateness", "assigned_at", "queued", "tags", "paused")}
-    assert list(some.values()) == ["text", "text", "text", "integer", "boolean", "json", "json"]
+    some = {name: kinds[name] for name in ("id", "state", "crew", "last_seq", "detail")}
+    assert list(some.values()) == ["text", "text", "json", "integer", "json"]
+    kinds = {column.name: column.kind for column in AGENTS.columns}
+    assert [kinds[name] for name in ("live", "lost_at", "settings")] == ["boolean", "integer", "json"]
+
+
+def test_what_a_conversation_has_besides_its_columns_is_written_without_defaults() -> None:
+    assert CONVERSATIONS.row(ConversationRecord("c1", service="s0"))[-1] == "{}"
+    row = CONVERSATIONS.row(ConversationRecord("c1", queued=True, paused=(("ana", 5),), name="Ørsted"))
+    assert row[-1] == '{"name":"Ørsted","queued":true,"paused":[["ana",5]]}'
 
 
 def test_an_audience_has_its_members_and_nobody_whose_name_begins_alike() -> None:

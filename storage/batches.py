@@ -7,9 +7,10 @@ time, so their tables stay as large as what is still valid and no commit is long
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any, NamedTuple
 
-from protocol.records import Batch, ContactRecord
+from protocol.records import Batch, ContactRecord, Record
 from storage.tables import ADDRESSES, ENTRIES, KEYS, REVOCATIONS, TABLE_OF, Row, Table, entry_row
 
 #: a sweep comes after so many new keys and takes twice as many, so it always gains on them
@@ -36,15 +37,15 @@ def rows_of(batch: Batch) -> list[Rows]:
 
     Of two records with one key (an agent that is deleted and put again within one step) the later is written.
     """
-    found: dict[Table, dict[Any, Row]] = {}
+    found: dict[Table, dict[Any, Record]] = defaultdict(dict)
     for record in batch.records:
         table = TABLE_OF[type(record)]
-        found.setdefault(table, {})[table.key_of(record)] = table.row(record)
+        found[table][table.key_of(record)] = record
+    rows = [Rows(table, list(map(table.row, by_key.values()))) for table, by_key in found.items()]
     if batch.keys:
-        found[KEYS] = {KEYS.key_of(key): KEYS.row(key) for key in batch.keys}
-    rows = [Rows(table, list(by_key.values())) for table, by_key in found.items()]
+        rows.append(Rows(KEYS, list(map(KEYS.row, {KEYS.key_of(key): key for key in batch.keys}.values()))))
     if batch.entries:
-        rows.insert(0, Rows(ENTRIES, [entry_row(record) for record in batch.entries]))
+        rows.insert(0, Rows(ENTRIES, list(map(entry_row, batch.entries))))
     if addresses := addresses_of(batch):
         rows.append(Rows(ADDRESSES, addresses))
     return rows
@@ -52,7 +53,7 @@ def rows_of(batch: Batch) -> list[Rows]:
 
 def contacts_of(batch: Batch) -> list[ContactRecord]:
     """The batch's contacts, each as it is at the end."""
-    found = {record.id: record for record in batch.records if isinstance(record, ContactRecord)}
+    found = {record.id: record for record in batch.records if type(record) is ContactRecord}
     return list(found.values())
 
 

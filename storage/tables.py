@@ -85,13 +85,16 @@ class Table:
         self.key_of = attrgetter(*key)  # of a record
 
     def row(self, record: Any) -> Row:
-        """The record's values in the order of the columns."""
-        values = list(self._values(record))
+        """The record's values in the order of the columns, as a tuple."""
+        values: Row = self._values(record)
+        if not self._json:
+            return values
+        row = list(values)
         for index in self._json:
-            values[index] = _json_text(values[index])
+            row[index] = _json_text(row[index])
         if self._detail is not None:
-            values.append(self._detail.text(record))
-        return values
+            row.append(self._detail.text(record))
+        return tuple(row)
 
     def record(self, row: Row) -> Any:
         """The record of a row that was selected with ``select_list``. Raises msgspec.DecodeError."""
@@ -245,9 +248,9 @@ class AddressColumns(Struct):
 _MARK = "\x1f"  # addresses are printable, so none contains it
 
 
-def audience_text(audience: Iterable[str]) -> str:
+def audience_text(audience: Sequence[str]) -> str:
     """An audience as text in which ``audience_mark`` of each member is found, and of nobody else."""
-    return _MARK + "".join(member + _MARK for member in audience)
+    return f"{_MARK}{_MARK.join(audience)}{_MARK}" if audience else _MARK
 
 
 def audience_mark(address: str) -> str:

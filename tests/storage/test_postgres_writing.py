@@ -328,7 +328,7 @@ def test_what_a_batch_replaces_is_found_by_an_index_also_while_tables_are_small(
     """PostgreSQL keeps the plan; made for small tables it would read the whole of large ones, at every commit."""
     store = open_through()
     samples = {"text": "x", "integer": 1, "boolean": True, "bytes": b"x", "json": "{}"}
-    rows = [[samples[column.kind]] * 50 for table in TABLES for column in table.columns]
+    rows = [[tuple(samples[column.kind] for column in table.columns)] * 50 for table in TABLES]
 
     async def plan(connection: Any) -> str:
         return "\n".join(row[0] for row in await connection.fetch("EXPLAIN " + _write_sql(tuple(TABLES)), *rows))

@@ -1,0 +1,1 @@
+-- For PostgreSQL only: there rows are sent as values of their table's type. Here values have their columns' names.

@@ -3,8 +3,8 @@
     python -m bench.commit [--store sqlite|postgresql] [--contacts 200] [--quick]
 
 The batches are the core's own: messages of connectors into live conversations, stepped so many at a time (so each is an
-entry, its conversation and its request's key), then committed to a real store, the same messages in every size, sizes
-and ways in turns. Steps are not timed.
+entry, its conversation and its request's key), then committed to a real store, as many messages of the same people
+in every size, sizes and ways in turns. Steps are not timed.
 
 ============================  =====================================================================================
 ``whole messages``            rows, as the server writes them
@@ -30,6 +30,7 @@ from bench.house import STORES, a_store
 from bench.journal import Journal, journal_of, journal_then_rows
 from bench.rooms import Room
 from protocol.records import Batch
+from router import garbage
 from storage.store import Store
 from storage.urls import store_of
 
@@ -84,7 +85,7 @@ class Found:
         return report.ratio(self.rates[JUDGED], self.rates[SIZES[0]])
 
 
-def measure(url: str, kind: str, contacts: int, quick: bool) -> dict[str, Found]:
+def measure(url: str, contacts: int, quick: bool) -> dict[str, Found]:
     """Every way and every size in turns."""
     with ExitStack() as stack:
         store = store_of(url)
@@ -93,17 +94,18 @@ def measure(url: str, kind: str, contacts: int, quick: bool) -> dict[str, Found]
         journal = journal_of(url)
         stack.callback(journal.close)
         found = {way: Found() for way in ways(store, journal)}
+        with garbage.loading():  # collections as in the server
+            room = Room(contacts=contacts)
         for turn in range(1 if quick else 3):
             for size in SIZES:
                 for way, write in ways(store, journal).items():
-                    room = Room(contacts=contacts, start=f"{kind}{way}{turn}{size}", seq=store.load().last_seq)
                     count = max(min(8_192, size * 64), 300) // (8 if quick else 1)
                     waiting = list(batches(room, size, count))
                     began, before = time.perf_counter(), journal.cpu_s()
                     write(waiting)
                     found[way].rates[size].append(count / (time.perf_counter() - began))
                     found[way].cpu_us[size].append(1e6 * (journal.cpu_s() - before) / count)
-            print(f"  {kind}: turn {turn + 1}", flush=True)
+            print(f"  {url.partition(':')[0]}: turn {turn + 1}", flush=True)
     return found
 
 
@@ -118,7 +120,7 @@ def main() -> None:
                     "µs of CPU an event"]  # fmt: skip
     for kind in given.store or STORES:
         with a_store(kind) as url:
-            for way, found in measure(url, kind, given.contacts, given.quick).items():
+            for way, found in measure(url, given.contacts, given.quick).items():
                 rates = {size: statistics.median(found.rates[size]) for size in SIZES}
                 made.row(f"{kind}, {way}", *rates.values(), found.gain, statistics.mean(found.cpu_us[JUDGED]))
                 made.data[f"{kind}, {way}"] = {str(size): values for size, values in found.rates.items()}

@@ -231,7 +231,7 @@ class AgentActor(Actor):
         waits = routed and message.conversation in service.waiting  # else this agent was asked for by name
         if waits and first is None:
             raise AssertionError(f"{self.record.id} was picked but cannot take {message}")
-        if waits and first is not None and first[1][2] != message.conversation:  # somebody has waited longer
+        if waits and first is not None and first[1].conversation != message.conversation:  # somebody has waited longer
             turn.send(self, Refill(message.channel_class))
             turn.later(service, Dispatch(message.conversation))
             return
@@ -280,7 +280,7 @@ class AgentActor(Actor):
             first = self._first_waiting(channel_class)
             if first is not None:
                 service, order = first
-                self._book(Take(order[2], service, channel_class, "freed"), turn)
+                self._book(Take(order.conversation, service, channel_class, "freed"), turn)
                 turn.last(self, Refill(channel_class))
 
     def _first_waiting(self, channel_class: str) -> tuple[str, Order] | None:

@@ -50,7 +50,7 @@ from actors.memory import Memory
 from actors.messages import Due, Introduced, SessionEnded, SessionStarted
 from actors.presence import Gone, look_again
 from actors.service import ServiceActor
-from actors.system import Actor, Supervisor, Turn, copied
+from actors.system import Actor, Supervisor, Tick, Turn, copied
 from actors.templates import TemplateActor
 from actors.wheel import Timer
 from protocol.codec import Call
@@ -160,11 +160,11 @@ class Core:
         """
         self._step += 1
         seq = self.house.seq
-        now = max(now, self.house.wheel.now)  # a clock that was set back does not take the house with it
-        self.behind = fire and self._fire_due(now)
+        tick: Tick = max(now, self.house.wheel.now)  # a clock that was set back does not take the house with it
+        self.behind = fire and self._fire_due(tick)
         taken = 0 if self.behind else len(inputs)
         for item in inputs[:taken]:
-            self._input(item, now)
+            self._input(item, tick)
         output = self._output(seq, taken)
         self.memory.end_step(self._is_committed)
         self.house.digests.end_step(self._is_committed)
@@ -238,7 +238,7 @@ class Core:
 
     # ------------------------------------------------------------ inputs
 
-    def _input(self, item: Input, now: int) -> None:
+    def _input(self, item: Input, now: Tick) -> None:
         match item:
             case Asked():
                 self._asked(item, now)
@@ -355,7 +355,7 @@ class Core:
             turn.send(actor, item)
             self._run(turn, actor.address, now)
 
-    def _asked(self, item: Asked, now: int) -> None:
+    def _asked(self, item: Asked, now: Tick) -> None:
         principal = self.house.sessions.get(item.session)
         if principal is None:
             return

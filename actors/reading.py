@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from actors.system import Turn
+from actors.system import Tick, Turn
 from protocol.objects import Entry
 from protocol.records import ConversationRecord, MessagesCounted, ReadMark
 
@@ -59,7 +59,7 @@ def begin(record: ConversationRecord) -> None:
     record.read = tuple([ReadMark(who, 0, 0) for who in _readers(record) if not _is_contact(record, who)])
 
 
-def wrote(record: ConversationRecord, entry: Entry, now: int, *, mail: bool) -> None:
+def wrote(record: ConversationRecord, entry: Entry, now: Tick, *, mail: bool) -> None:
     """A message was put down as ``entry``: its author has read up to it, the others have not.
 
     With ``mail`` the others wait for a digest of it; not so the contact if it was mailed already, as fallback.
@@ -88,7 +88,7 @@ def wrote(record: ConversationRecord, entry: Entry, now: int, *, mail: bool) -> 
         _put(record, own)
 
 
-def follow(record: ConversationRecord, old: ConversationRecord | None, now: int, *, mail: bool) -> None:
+def follow(record: ConversationRecord, old: ConversationRecord | None, now: Tick, *, mail: bool) -> None:
     """Crew, contact or members may have changed since ``old``: marks come and go with them. O(1) if they have not."""
     same = old is not None and record.crew is old.crew and record.members is old.members
     if same and len(record.read) >= _count(record):
@@ -217,7 +217,7 @@ def is_agent(who: str) -> bool:
     return who.startswith("agent:")
 
 
-def _newcomer(record: ConversationRecord, who: str, now: int, *, mail: bool) -> ReadMark:
+def _newcomer(record: ConversationRecord, who: str, now: Tick, *, mail: bool) -> ReadMark:
     """Where somebody starts who is a reader from now on."""
     count, since = 0, now
     if is_agent(who) and record.service is not None:
@@ -227,7 +227,7 @@ def _newcomer(record: ConversationRecord, who: str, now: int, *, mail: bool) -> 
     return ReadMark(who, count, 0, since, since if mail else None)
 
 
-def _left_unread(mark: ReadMark, now: int, *, due: bool) -> ReadMark:
+def _left_unread(mark: ReadMark, now: Tick, *, due: bool) -> ReadMark:
     """One more message by somebody else; ``due``: it is to be mailed."""
     unmailed = now if due and mark.unmailed is None else mark.unmailed
     return ReadMark(mark.who, mark.count, mark.seq, now if mark.since is None else mark.since, unmailed)

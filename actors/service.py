@@ -11,7 +11,7 @@ whom the strategy says).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from actors.candidates import Candidates
 from actors.deadlines import Rules
@@ -33,8 +33,8 @@ from actors.messages import (
     Take,
 )
 from actors.position import Listeners
-from actors.system import Actor, Turn
-from actors.waiting import Waiting
+from actors.system import Actor, Tick, Turn
+from actors.waiting import Order, Waiting
 from actors.wheel import Timer
 from protocol.errors import refused
 from protocol.notices import OfferGone
@@ -162,14 +162,15 @@ class ServiceActor(Actor):
         """Put a conversation in its place: among those the house gives away, or those on offer."""
         required = self.required(record.skills)
         here, elsewhere = (self.waiting, self.offers) if record.routed else (self.offers, self.waiting)
-        here.add(record.id, record.channel_class or "", required, record.priority, record.age_since)
+        age: Tick = cast(Any, record).age_since  # the number itself, where the type would have it copied
+        here.add(record.id, record.channel_class or "", required, record.priority, age)
         elsewhere.remove(record.id)
 
     def position(self, record: ConversationRecord) -> int | None:
         """Its place in the queue from 1, among all of its class that wait here; None if it does not."""
         if record.id not in self.waiting and record.id not in self.offers:
             return None
-        order, channel_class = (-record.priority, record.age_since, record.id), record.channel_class or ""
+        order, channel_class = Order(-record.priority, record.age_since, record.id), record.channel_class or ""
         return 1 + self.waiting.ahead(channel_class, order) + self.offers.ahead(channel_class, order)
 
     def front(self, limit: int) -> dict[str, int]:
@@ -177,7 +178,7 @@ class ServiceActor(Actor):
         found: dict[str, int] = {}
         for channel_class in self._house.classes:
             here, there = (queue.front(channel_class, limit) for queue in (self.waiting, self.offers))
-            found.update((order[2], place) for place, order in enumerate(sorted(here + there)[:limit], 1))
+            found.update((order.conversation, place) for place, order in enumerate(sorted(here + there)[:limit], 1))
         return found
 
     def on_offer(self) -> list[str]:

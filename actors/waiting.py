@@ -17,20 +17,36 @@ from typing import Any
 
 from sortedcontainers import SortedList
 
+from actors.system import Tick
+from protocol.frozen import Ordered
+
+NOBODY = frozenset[str]()
+
+
+class Kind(Ordered, frozen=True, order=True):
+    """What a conversation asks of an agent."""
+
+    channel_class: str
+    skills: frozenset[str]
+
+
+class Order(Ordered, frozen=True, order=True):
+    """The place of a conversation: the least is served first. No two are equal before ``kind`` is compared."""
+
+    before: int  # -priority
+    age_since: Tick
+    conversation: str
+    kind: Kind = Kind("", NOBODY)
+
 
 class Group:
     """Those that ask the same: their places, sorted."""
 
-    __slots__ = ("channel_class", "places", "skills")
+    __slots__ = ("kind", "places")
 
-    def __init__(self, channel_class: str, skills: frozenset[str]) -> None:
-        self.channel_class = channel_class
-        self.skills = skills
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
         self.places: SortedList[Order] = SortedList()
-
-
-#: (-priority, age_since, conversation, group): the least is served first; the group is only said, never compared
-Order = tuple[int, int, str, Group]
 
 
 class Waiting:
@@ -39,7 +55,7 @@ class Waiting:
     __slots__ = ("_groups", "_places")
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[str, frozenset[str]], Group] = {}
+        self._groups: dict[Kind, Group] = {}
         self._places: dict[str, Order] = {}
 
     def __len__(self) -> int:
@@ -48,13 +64,14 @@ class Waiting:
     def __contains__(self, conversation: str) -> bool:
         return conversation in self._places
 
-    def add(self, conversation: str, channel_class: str, skills: frozenset[str], priority: int, age: int) -> None:
+    def add(self, conversation: str, channel_class: str, skills: frozenset[str], priority: int, age: Tick) -> None:
         """Put a conversation in its place; one that is here already moves."""
         self.remove(conversation)
-        group = self._groups.get((channel_class, skills))
+        kind = Kind(channel_class, skills)
+        group = self._groups.get(kind)
         if group is None:
-            group = self._groups[channel_class, skills] = Group(channel_class, skills)
-        order = self._places[conversation] = (-priority, age, conversation, group)
+            group = self._groups[kind] = Group(kind)
+        order = self._places[conversation] = Order(-priority, age, conversation, group.kind)
         group.places.add(order)
 
     def remove(self, conversation: str) -> None:
@@ -62,24 +79,24 @@ class Waiting:
         order = self._places.pop(conversation, None)
         if order is None:
             return
-        group = order[3]
+        group = self._groups[order.kind]
         group.places.remove(order)
         if not group.places:
-            del self._groups[group.channel_class, group.skills]
+            del self._groups[order.kind]
 
     def first(self, channel_class: str, skills: frozenset[str], barred: Callable[[str], bool]) -> Order | None:
         """The first one of this class that an agent with these skills may take; ``barred``: not this one."""
         best: Order | None = None
-        for group in self._groups.values():
-            if group.channel_class != channel_class or not group.skills <= skills:
+        for kind, group in self._groups.items():
+            if kind.channel_class != channel_class or not kind.skills <= skills:
                 continue
-            head = next((order for order in group.places if not barred(order[2])), None)
+            head = next((order for order in group.places if not barred(order.conversation)), None)
             if head is not None and (best is None or head < best):
                 best = head
         return best
 
-    def ahead(self, channel_class: str, order: tuple[int, int, str]) -> int:
-        """How many of a class stand before this place: (-priority, age, conversation)."""
+    def ahead(self, channel_class: str, order: Order) -> int:
+        """How many of a class stand before this place."""
         return int(sum(places.bisect_left(order) for places in self._of(channel_class)))
 
     def front(self, channel_class: str, limit: int) -> list[Order]:
@@ -89,10 +106,10 @@ class Waiting:
     def in_order(self, limit: int) -> list[str]:
         """The first ``limit`` conversations, over all groups."""
         heads = [islice(group.places, limit) for group in self._groups.values()]
-        return [order[2] for order in islice(merge(*heads), limit)]
+        return [order.conversation for order in islice(merge(*heads), limit)]
 
     def _of(self, channel_class: str) -> Iterator[SortedList[Any]]:
-        return (group.places for group in self._groups.values() if group.channel_class == channel_class)
+        return (group.places for kind, group in self._groups.items() if kind.channel_class == channel_class)
 
     def statistics(self) -> dict[str, int]:
         """How many wait, in how many groups."""

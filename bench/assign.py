@@ -49,9 +49,9 @@ class Indexed:
         """A free slot takes the first that waits; another begins to wait."""
         order = self.queue.first("chat", NOBODY, _nobody)
         assert order is not None
-        self.queue.remove(order[2])
-        self.queue.add(order[2], "chat", NOBODY, 0, tick)
-        return order[2]
+        self.queue.remove(order.conversation)
+        self.queue.add(order.conversation, "chat", NOBODY, 0, tick)
+        return order.conversation
 
 
 class Scanned:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from actors.waiting import Waiting
+from actors.waiting import Order, Waiting
 
 CLASSES = ("chat", "messaging")
 SKILLS = st.frozensets(st.sampled_from(["en", "fr", "no"]), max_size=2)
@@ -36,7 +36,7 @@ class Oracle(RuleBasedStateMachine):
     @rule(where=st.sampled_from(CLASSES), limit=st.integers(0, 4))
     def front(self, where: str, limit: int) -> None:
         places = sorted(order for group, _, order in self.there.values() if group == where)
-        assert [order[:3] for order in self.queue.front(where, limit)] == places[:limit]
+        assert [place_of(order) for order in self.queue.front(where, limit)] == places[:limit]
 
     @rule(where=st.sampled_from(CLASSES), skills=SKILLS, barred=st.frozensets(NAMES, max_size=6))
     def first(self, where: str, skills: frozenset[str], barred: frozenset[str]) -> None:
@@ -56,7 +56,7 @@ class Oracle(RuleBasedStateMachine):
     def ahead(self, name: str, priority: int, age: int, where: str) -> None:
         place = (-priority, age, name)
         before = sum(group == where and order < place for group, _, order in self.there.values())
-        assert self.queue.ahead(where, place) == before
+        assert self.queue.ahead(where, Order(*place)) == before
 
     @invariant()
     def holds_what_it_was_given(self) -> None:
@@ -73,7 +73,11 @@ def first(
     queue: Waiting, where: str, skills: frozenset[str], barred: Callable[[str], bool]
 ) -> tuple[object, ...] | None:
     found = queue.first(where, skills, barred)
-    return None if found is None else found[:3]
+    return None if found is None else place_of(found)
+
+
+def place_of(order: Order) -> tuple[int, int, str]:
+    return order.before, order.age_since, order.conversation
 
 
 def nobody(conversation: str) -> bool:
@@ -117,7 +121,7 @@ def test_its_position_counts_those_of_its_class_whatever_their_skills() -> None:
     queue = queue_of(("c1", 0, 1), ("c3", 0, 3))
     queue.add("other class", "email", frozenset(), 9, 0)
     queue.add("skilled", "chat", frozenset({"fr"}), 0, 2)
-    assert queue.ahead("chat", (0, 3, "c3")) == 2
+    assert queue.ahead("chat", Order(0, 3, "c3")) == 2
 
 
 @given(st.permutations(range(8)))

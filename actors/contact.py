@@ -36,7 +36,7 @@ from actors.timeline import by_whom
 from protocol.errors import bad_params, refused
 from protocol.ids import Principal, conversation_id
 from protocol.objects import LIVE, By, Contact
-from protocol.records import ContactRecord, ConversationRecord
+from protocol.records import ContactAddress, ContactRecord, ConversationRecord
 from protocol.requests import ConversationName, ConversationStart, MessageSend
 from protocol.times import moment
 
@@ -101,7 +101,7 @@ class ContactActor(Actor):
 
     # ------------------------------------------------------------ who it is
 
-    def claim(self, place: tuple[str, str], turn: Turn) -> None:
+    def claim(self, place: ContactAddress, turn: Turn) -> None:
         """Be found by this address from now on."""
         found = self._house.contact_at
         before = found.get(place)
@@ -269,7 +269,7 @@ class ContactActor(Actor):
 
     def _address(self, channel: str) -> str | None:
         """Where this contact can be reached on a channel, if it ever wrote from there."""
-        return next((address for name, address in self.record.addresses if name == channel), None)
+        return next((place.address for place in self.record.addresses if place.channel == channel), None)
 
     def _continue(self, said: Said, channel: str, service: str | None, agent: str | None, turn: Turn) -> bool:
         """Go on with the live conversation, or reopen the latest closed one. False if a new one must begin."""

@@ -24,7 +24,7 @@ from protocol.errors import refused
 from protocol.ids import Principal
 from protocol.notices import ConversationEntry
 from protocol.objects import COMINGS_AND_GOINGS, OUTSIDE_TYPES, By, Entry, from_outside
-from protocol.records import ConversationRecord, EntryRecord
+from protocol.records import ContactAddress, ConversationRecord, EntryRecord
 from protocol.settings import CLASS_OF_OTHERS, WorkspaceSettings
 from protocol.times import Moment
 
@@ -51,7 +51,7 @@ class House:
         self.agents: dict[str, AgentActor] = {}
         self.conversations: dict[str, ConversationActor] = {}
         self.contacts: dict[str, ContactActor] = {}
-        self.contact_at: dict[tuple[str, str], str] = {}  # (channel, address) -> contact
+        self.contact_at: dict[ContactAddress, str] = {}
         self.links: dict[str, str] = {}  # link -> conversation
         self.channels: dict[str, ChannelActor] = {}
         self.templates: dict[str, TemplateActor] = {}

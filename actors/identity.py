@@ -27,7 +27,15 @@ from protocol.ids import Principal, contact_id, is_printable
 from protocol.members import ContactMerge
 from protocol.objects import LIVE, SYSTEM, By
 from protocol.params import EMAIL
-from protocol.records import ClosedAmong, ClosedOf, ContactByAddress, ContactById, ConversationRecord, Question
+from protocol.records import (
+    ClosedAmong,
+    ClosedOf,
+    ContactAddress,
+    ContactByAddress,
+    ContactById,
+    ConversationRecord,
+    Question,
+)
 from protocol.requests import Filters
 
 if TYPE_CHECKING:
@@ -40,13 +48,12 @@ EMAIL_MAX = 320
 ADDRESSES_MAX = 50  # of one contact, claimed by signing in
 _EMAIL = re.compile(EMAIL)
 
-Place = tuple[str, str]
 Named = TypeVar("Named", bound=Filters)
 
 
-def place_of(channel: str, address: str) -> Place:
+def place_of(channel: str, address: str) -> ContactAddress:
     """Where a contact is found by its address. E-mail addresses are told apart without regard to case."""
-    return channel, address.lower() if channel == "email" else address
+    return ContactAddress(channel, address.lower() if channel == "email" else address)
 
 
 def present(house: House, contact: str) -> str:
@@ -96,10 +103,10 @@ def questions(house: House, contact: str) -> tuple[Question, ...]:
     return () if name in house.contacts else (ContactById(name),)
 
 
-def address_questions(house: House, place: Place) -> Iterator[Question]:
+def address_questions(house: House, place: ContactAddress) -> Iterator[Question]:
     """What must be read before somebody can be found by an address."""
     if place not in house.contact_at:
-        yield ContactByAddress(*place)
+        yield ContactByAddress(place.channel, place.address)
 
 
 def sign_in_questions(house: House, principal: Principal) -> Iterator[Question]:
@@ -127,7 +134,7 @@ def _closed_of(contact: str) -> tuple[Question, Question]:
     return ClosedOf(contact, None, MERGED_MAX + 1), ClosedAmong(contact, MERGED_MAX + 1)
 
 
-def _claimed(principal: Principal) -> Place | None:
+def _claimed(principal: Principal) -> ContactAddress | None:
     """The address that a token claims for its contact."""
     email = principal.email or ""
     if len(email) > EMAIL_MAX or not is_printable(email) or _EMAIL.fullmatch(email) is None:

@@ -308,7 +308,7 @@ class Memory:
         place = identity.place_of(params.channel, params.address)
         contact = self._house.contact_at.get(place)
         if contact is None:
-            yield ContactByAddress(*place)
+            yield ContactByAddress(place.channel, place.address)
         else:
             yield from self._closed_of(contact, params.channel, params.service, None)
 

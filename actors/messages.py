@@ -7,7 +7,7 @@ from msgspec import Struct
 from protocol.ids import Principal
 from protocol.objects import By, Entry, Meeting, Origin, Rule
 from protocol.params import Params
-from protocol.records import ContactRecord, DeliveryRecord, MessagesCounted
+from protocol.records import ContactAddress, ContactRecord, DeliveryRecord, MessagesCounted
 from protocol.requests import (
     ConnectorDelivered,
     ConnectorReceive,
@@ -287,9 +287,9 @@ class Start(Struct, frozen=True):
 
 
 class Claim(Struct, frozen=True):
-    """This address is yours: (channel, address)."""
+    """This address is yours."""
 
-    place: tuple[str, str]
+    place: ContactAddress
 
 
 class Absorb(Struct, frozen=True):

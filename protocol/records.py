@@ -133,8 +133,15 @@ class ServiceRecord(Struct):
 NOTHING: dict[str, Any] = {}
 
 
+class ContactAddress(Struct, frozen=True, array_like=True, gc=False):
+    """Where a contact writes from: no other one has the same address on the same channel."""
+
+    channel: str
+    address: str
+
+
 class ContactRecord(Struct, gc=False):
-    """A person outside, known by (channel, address) pairs."""
+    """A person outside, known by its addresses."""
 
     id: str
     name: str | None = None
@@ -143,7 +150,7 @@ class ContactRecord(Struct, gc=False):
     company: str | None = None
     location: str | None = None
     custom: dict[str, Any] = field(default_factory=lambda: NOTHING)
-    addresses: tuple[tuple[str, str], ...] = ()
+    addresses: tuple[ContactAddress, ...] = ()
     last_active: int | None = None
     last_agent: str | None = None
     language: str | None = None

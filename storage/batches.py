@@ -59,8 +59,8 @@ def contacts_of(batch: Batch) -> list[ContactRecord]:
 
 def addresses_of(batch: Batch) -> list[Row]:
     """Rows of ``contact_addresses``; of two contacts that claim one address the later has it."""
-    pairs = {pair: contact.id for contact in contacts_of(batch) for pair in contact.addresses}
-    return [(channel, address, contact) for (channel, address), contact in pairs.items()]
+    owners = {place: contact.id for contact in contacts_of(batch) for place in contact.addresses}
+    return [(place.channel, place.address, contact) for place, contact in owners.items()]
 
 
 def upsert(table: Table, source: str) -> str:

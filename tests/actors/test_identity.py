@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from actors.effects import Dismiss, Opened
 from protocol.ids import Principal
 from protocol.objects import By
-from protocol.records import ContactById, ContactRecord, ConversationRecord
+from protocol.records import ContactAddress, ContactById, ContactRecord, ConversationRecord
 from tests.world import World, service, small_world
 
 NIA = "nia@example.org"
@@ -55,7 +55,7 @@ def two(world: World) -> tuple[str, str, str]:
 
 def test_who_signs_in_with_an_address_that_nobody_has_is_found_by_it(world: World) -> None:
     world.open("contact:nia", email="Nia@Example.org")
-    assert stored(world, "nia").addresses == (("email", NIA),)
+    assert stored(world, "nia").addresses == (ContactAddress("email", NIA),)
     assert by_mail(world, "NIA@example.ORG")[1] == "nia"
     made = world.say("ana", "conversation.create", name="x", members=[{"email": NIA}]).conversation.id
     assert record(world, made).members == ("nia",)
@@ -79,7 +79,7 @@ def test_what_was_written_by_e_mail_before_belongs_to_who_signs_in(world: World)
     assert record(world, live).contact == "n17"
     assert [item.id for item in world.say("contact:n17", "conversation.list").items] == [live]
     assert by_mail(world, text="More") == (live, "n17")
-    assert world.core.house.contact_at[("email", NIA)] == "n17"
+    assert world.core.house.contact_at[ContactAddress("email", NIA)] == "n17"
     world.wait(1)
     assert guest not in world.core.house.contacts
 
@@ -116,7 +116,7 @@ def test_a_sign_in_that_the_store_refused_has_merged_nothing(world: World) -> No
     opening = Opened(99, Principal("contact", "n17", email=NIA), 0)
     world.core.undo([world.step(opening)], world.now)
     assert (record(world, live).contact, world.core.house.seq) == (guest, before)
-    assert world.core.house.contact_at[("email", NIA)] == guest
+    assert world.core.house.contact_at[ContactAddress("email", NIA)] == guest
     assert list(world.core.house.contacts[guest].conversations) == [live]
     world.give(opening)
     assert record(world, live).contact == "n17"

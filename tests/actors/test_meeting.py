@@ -319,4 +319,4 @@ def test_a_step_that_the_store_refuses_leaves_no_trace(world: MeetingWorld) -> N
 def state(world: MeetingWorld) -> Any:
     house = world.core.house
     meetings = [(actor.view(), actor.timer.deadline if actor.timer.armed else None) for actor in house.meetings]
-    return meetings, house.seq, sorted(house.conversations), sorted(house.contact_at), house.meetings.taken("ana")
+    return meetings, house.seq, sorted(house.conversations), set(house.contact_at), house.meetings.taken("ana")

@@ -6,7 +6,7 @@ import pytest
 
 from actors import identity
 from protocol.objects import By
-from protocol.records import ContactById, ConversationRecord
+from protocol.records import ContactAddress, ContactById, ConversationRecord
 from tests.world import World, service, small_world
 
 
@@ -40,7 +40,7 @@ def test_merging_moves_conversations_addresses_and_details_and_says_so_in_both_t
     assert [item.id for item in world.say("contact:nia", "conversation.list").items] == [sms, web]
     again = world.receive("+1", "It is me", service="support")
     assert (again.id, again.contact and again.contact.id) == (sms, "nia")
-    assert world.store.read([ContactById("nia")])[0].addresses == (("sms", "+1"),)
+    assert world.store.read([ContactById("nia")])[0].addresses == (ContactAddress("sms", "+1"),)
 
 
 def test_closed_conversations_that_left_memory_are_moved_too(world: World) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from protocol.objects import By, Entry
-from protocol.records import ContactRecord, ConversationRecord, DeliveryRecord, EntryRecord, KeyRecord
+from protocol.records import ContactAddress, ContactRecord, ConversationRecord, DeliveryRecord, EntryRecord, KeyRecord
 from protocol.times import DURATION_MS_MAX, Duration, Moment
 
 CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
@@ -100,7 +100,7 @@ def closed(ident: str, last_seq: int, **fields: Any) -> ConversationRecord:
 
 def contact(ident: str = "p1", *addresses: str, **fields: Any) -> ContactRecord:
     """A contact with these SMS addresses."""
-    return ContactRecord(id=ident, addresses=tuple(("sms", address) for address in addresses), **fields)
+    return ContactRecord(id=ident, addresses=tuple(ContactAddress("sms", address) for address in addresses), **fields)
 
 
 def key(name: str = "k1", **fields: Any) -> KeyRecord:

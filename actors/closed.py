@@ -98,6 +98,8 @@ class Closed:
 
     def put(self, record: ConversationRecord) -> None:
         """Count a conversation in memory as its record says."""
+        if record.state != "closed" and record.id not in self._known:
+            return
         new = _counted(record)
         old = self._known.get(record.id)
         if old == new:

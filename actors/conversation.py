@@ -6,7 +6,7 @@ top of the one before: ``timeline`` (record, entries, timer), ``assignment``, ``
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from actors import answers, deadlines, fallback, files, forward, reading, templates, webhook
 from actors.house import check_text
@@ -179,16 +179,18 @@ class ConversationActor(LivingActor):
         text = templates.text_of(self._house, record, params)
         self._check_window(turn.now, template)
         reader = fallback.reader(self._house, record)
-        fields: dict[str, Any] = {"attachments": params.attachments, "reply_to": params.reply_to}
-        if template is None:
-            fields["text"] = _said_in(params)
-        else:
-            fields["text"], fields["template"] = _checked(text), template.name
-            fields["vars"] = templates.values_of(self._house, template)  # for channels with templates of their own
-        if reader is not None:
-            fields["fallback"] = "email"
+        text = _said_in(params) if template is None else _checked(text)
         files.attach(self._house, params.attachments, record.id, turn)
-        entry = self._note(turn, "message", by, **fields)
+        entry = self._message(
+            turn,
+            by,
+            text,
+            params.attachments,
+            params.reply_to,
+            template=None if template is None else template.name,
+            values=templates.values_of(self._house, template),  # for channels with templates of their own
+            fallback=None if reader is None else "email",
+        )
         turn.answer = entry
         if reader is not None:
             fallback.write(self._house, entry, reader, turn)

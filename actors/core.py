@@ -389,9 +389,7 @@ class Core:
                 return known
         except RequestError as error:
             return error
-        begin = functools.partial(requests.begin, self, call, principal, turn)
-        result = functools.partial(requests.result, self, call, principal, turn)
-        failed = self._run(turn, address, now, begin, result)
+        failed = self._do(call, principal, turn, address, now)
         if failed is not None:
             return failed
         if names and not isinstance(turn.answer, requests.Page):
@@ -402,49 +400,53 @@ class Core:
 
     # ------------------------------------------------------------ a turn
 
-    def _run(
-        self,
-        turn: Turn,
-        address: str,
-        now: int,
-        begin: Callable[[], None] | None = None,
-        result: Callable[[], Any] | None = None,
-    ) -> RequestError | None:
-        """Run a turn to its end and keep its effects, or leave no trace of it and return why.
+    def _do(self, call: Call, principal: Principal, turn: Turn, address: str, now: int) -> RequestError | None:
+        """A request's turn: its answer stands in the turn at the end. A request may be refused."""
+        try:
+            requests.begin(self, call, principal, turn)
+            self._settle(turn)
+            turn.answer = requests.result(self, call, principal, turn)
+        except RequestError as refusal:
+            self._roll_back(turn, now)
+            return refusal
+        except Exception as problem:
+            return self._bug(address, problem, turn, now)
+        self._keep(turn, address)
+        return None
 
-        A request has a ``result``, and may be refused; whatever else raises is a bug, counted against ``address``.
-        """
+    def _run(self, turn: Turn, address: str, now: int, begin: Callable[[], None] | None = None) -> RequestError | None:
+        """Any other turn: nobody refuses it, so whatever raises is a bug."""
         if address in self.supervisor.parked:
             return None
         try:
             if begin is not None:
                 begin()
-            turn.run()
-            look_again(self.house, turn)
-            reading.settle(self.house, turn)
-            self.house.digests.settle(turn)
-            for actor in tuple(turn.before):
-                actor.settle(turn)
-            if result is not None:
-                turn.answer = result()
+            self._settle(turn)
         except Exception as problem:
-            if isinstance(problem, RequestError) and result is not None:
-                self._roll_back(turn, now)
-                return problem
-            self._roll_back(turn, now, thoroughly=True)
-            return self._bug(address, problem)
-        self.supervisor.worked(address)
-        self._keep(turn)
+            return self._bug(address, problem, turn, now)
+        self._keep(turn, address)
         return None
 
-    def _bug(self, address: str, problem: Exception) -> RequestError:
-        """Note what only our own fault can have caused."""
+    def _settle(self, turn: Turn) -> None:
+        """Handle messages until none are left, then bring in line what follows from the records."""
+        turn.run()
+        look_again(self.house, turn)
+        reading.settle(self.house, turn)
+        self.house.digests.settle(turn)
+        for actor in tuple(turn.before):
+            actor.settle(turn)
+
+    def _bug(self, address: str, problem: Exception, turn: Turn, now: int) -> RequestError:
+        """Leave no trace of the turn, and note what only our own fault can have caused, against ``address``."""
+        self._roll_back(turn, now, thoroughly=True)
         self.supervisor.failed(address, f"{type(problem).__name__}: {problem}")
         incident = f"i{self._step}-{self.supervisor.failures}"
         self.failures.append(f"{incident} at {address}: {''.join(traceback.format_exception(problem))}")
         return internal(incident)
 
-    def _keep(self, turn: Turn) -> None:
+    def _keep(self, turn: Turn, address: str) -> None:
+        """It went well: its effects are the step's."""
+        self.supervisor.worked(address)
         for actor, old in turn.before.items():
             self._before.setdefault(actor, old)
         self._notice(turn)
@@ -469,14 +471,14 @@ class Core:
         touched: dict[ConversationActor, Any] = {}
         for actor, old in turn.before.items():
             kind = type(actor)
-            if kind is AgentActor or kind is ChannelActor:  # nothing of theirs is in a list
-                continue
             if isinstance(actor, ConversationActor):
                 touched[actor] = old
                 self.memory.touched(actor)
                 if isinstance(old, ConversationRecord) and old.members is not actor.record.members:
                     for name in old.members:
                         self.memory.idle(name)
+            elif kind is AgentActor or kind is ChannelActor:  # nothing of theirs is in a list
+                continue
             elif isinstance(actor, ContactActor):
                 for name in actor.conversations:
                     touched.setdefault(house.conversations[name], house.conversations[name].record)

@@ -83,6 +83,24 @@ def deadlines(record: ConversationRecord, rules: Rules) -> list[Deadline]:
     return due
 
 
+def may_differ(old: ConversationRecord, record: ConversationRecord) -> bool:
+    """Whether anything has changed in a record that deadlines follow from; half of what working them out costs."""
+    return not (
+        old.waiting_since == record.waiting_since
+        and old.last_contact_message_at == record.last_contact_message_at
+        and old.lateness == record.lateness
+        and old.state == record.state
+        and old.service == record.service
+        and old.routed == record.routed
+        and old.offered_at == record.offered_at
+        and old.reply_due == record.reply_due
+        and old.stirred_at == record.stirred_at
+        and old.snoozed_until == record.snoozed_until
+        and old.steps_fired == record.steps_fired
+        and old.paused == record.paused
+    )
+
+
 def earliest(due: list[Deadline]) -> Deadline | None:
     """The next one; of several at one moment the first in the list."""
     first: Deadline | None = None

@@ -262,13 +262,13 @@ class Digests:
             return
         for actor, old in tuple(turn.before.items()):
             record = actor.record
-            match record:
-                case ConversationRecord():
-                    self._marks_changed(record, old if isinstance(old, ConversationRecord) else None, turn)
-                case AgentRecord() if isinstance(old, AgentRecord) and old.settings is not record.settings:
+            if type(record) is ConversationRecord:
+                self._marks_changed(record, old if type(old) is ConversationRecord else None, turn)
+            elif type(record) is AgentRecord:
+                if type(old) is AgentRecord and old.settings is not record.settings:
                     self._rearm(f"agent:{record.id}")
-                case ContactRecord() if isinstance(old, ContactRecord) and old.email != record.email:
-                    self._rearm(f"contact:{record.id}")
+            elif type(record) is ContactRecord and type(old) is ContactRecord and old.email != record.email:
+                self._rearm(f"contact:{record.id}")
 
     def end_step(self, is_committed: Callable[[Actor], bool]) -> None:
         """Let go of those who have nothing to read and whose count has begun anew."""

@@ -102,6 +102,8 @@ def _is_sent_to(house: House, file: FileRecord, principal: Principal) -> bool:
 
 def check(house: House, names: Sequence[str], principal: Principal, field: str = "attachments") -> None:
     """Whether somebody may send these files. Raises RequestError (−32602, not_found)."""
+    if not names:
+        return
     if len(set(names)) != len(names):
         raise bad_params(field, "each file once")
     for name in names:

@@ -123,17 +123,21 @@ class House:
         ``kind`` is the entry's type; ``told`` are agents who hear of it though they are not in the crew;
         ``fields`` are those of ``protocol.objects.Entry``.
         """
-        self.seq += 1
-        entry = Entry(seq=self.seq, conversation=record.id, at=Moment(turn.now), type=kind, by=by, **fields)
+        entry = Entry(seq=self.seq + 1, conversation=record.id, at=Moment(turn.now), type=kind, by=by, **fields)
+        self.put_down(turn, record, entry, told)
+        return entry
+
+    def put_down(self, turn: Turn, record: ConversationRecord, entry: Entry, told: tuple[str, ...] = ()) -> None:
+        """The same of an entry that was made already, with the next ``seq``."""
+        self.seq = entry.seq
         audience = _audience(record, entry, told)
         if record.id in self.presences:
             audience = tuple(dict.fromkeys((*audience, *openers(self, record))))
-        record.last_seq = self.seq
-        if kind == "message":
+        record.last_seq = entry.seq
+        if entry.type == "message":
             reading.wrote(record, entry, turn.now, mail=self.settings.mail is not None)
         turn.effects.append(EntryRecord(entry=entry, audience=audience))
         self._tell(turn, audience, entry)
-        return entry
 
     def _tell(self, turn: Turn, audience: tuple[str, ...], entry: Entry) -> None:
         """Those outside hear it as it is for them; mostly that is what everybody hears."""
@@ -204,8 +208,11 @@ def _audience(record: ConversationRecord, entry: Entry, others: tuple[str, ...])
 
 def _outside(record: ConversationRecord, entry: Entry) -> list[str]:
     """Who outside hears of it: the contact and the members, whoever comes or goes included."""
-    outside, who = [f"contact:{contact}" for contact in record.outside], entry.who or entry.by
-    if entry.type not in COMINGS_AND_GOINGS or who is None or who.id is None:
+    outside = [] if record.contact is None else [f"contact:{record.contact}"]
+    if record.members:
+        outside.extend([f"contact:{member}" for member in record.members])
+    who = (entry.who or entry.by) if entry.type in COMINGS_AND_GOINGS else None
+    if who is None or who.id is None:
         return outside
     return [*([] if record.read_only else outside), f"{who.kind}:{who.id}"]
 

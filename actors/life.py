@@ -64,7 +64,7 @@ class LivingActor(HandedActor):
         record = self.record
         by = by or By("contact", record.contact)
         files.attach(self._house, attachments, record.id, turn)
-        turn.answer = self._note(turn, "message", by, text=text, attachments=attachments, reply_to=reply_to)
+        turn.answer = self._message(turn, by, text, attachments, reply_to)
         record.last_contact_message_at = turn.now
         record.preview = text[:PREVIEW_MAX]
         if record.waiting_since is None and not self._is_created:

@@ -160,21 +160,27 @@ class Memory:
             case Discarded(file=name):
                 yield from self._files((name,))
 
-    def _by_request(self, params: Any, principal: Principal) -> Iterator[Question]:
-        if getattr(params, "key", None) is not None:
-            yield from self._key(principal.owner, params.key)
-        attachments = getattr(params, "attachments", ())
-        if attachments:
-            yield from self._files(attachments)
+    def _by_request(self, params: Any, principal: Principal) -> Iterable[Question]:
+        is_message = type(params) is MessageSend  # as most are
+        asked = self._by_message(params) if is_message else self._by_another(params, principal)
+        return asked if params.key is None else (*self._key(principal.owner, params.key), *asked)
+
+    def _by_message(self, params: MessageSend) -> Sequence[Question]:
+        asked = self._conversation(params.conversation)
+        if not params.attachments and params.reply_to is None:
+            return asked
+        replied = () if params.reply_to is None else (entry_question(params.conversation, params.reply_to),)
+        return (*self._files(params.attachments), *asked, *replied)
+
+    def _by_another(self, params: Any, principal: Principal) -> Iterator[Question]:
         match params:  # a miss costs as much as the rest: what is asked for most comes first
-            case MessageSend() | MessageReact():
-                yield from self._conversation(params.conversation)
-                seq = params.to if isinstance(params, MessageReact) else params.reply_to
-                if seq is not None:
-                    yield entry_question(params.conversation, seq)
             case ConnectorReceive():
+                yield from self._files(params.attachments)
                 yield from self._key(f"channel:{params.channel}", params.external_id)
                 yield from self._by_address(params)
+            case MessageReact():
+                yield from self._conversation(params.conversation)
+                yield entry_question(params.conversation, params.to)
             case ConversationName():
                 yield from self._conversation(params.conversation)
             case ConversationStart():
@@ -248,10 +254,11 @@ class Memory:
         actor = self._house.conversations.get(conversation)
         if actor is None:
             return (ConversationById(conversation),)
-        found: list[Question] = []
-        for contact in actor.record.outside:
-            found.extend(identity.questions(self._house, contact))
-        return found
+        record = actor.record
+        asked = () if record.contact is None else identity.questions(self._house, record.contact)
+        for contact in record.members:
+            asked = (*asked, *identity.questions(self._house, contact))
+        return asked
 
     def _meeting(self, meeting: str) -> Iterator[Question]:
         """One that is over or cancelled may be named too; who may see it depends on its conversation."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 EVERY = "every"  # all live ones of a cell
 KEPT_MAX = 4_096  # places kept to be used again
+_EVERYBODYS: tuple[str | None, ...] = (EVERYBODY,)
 
 
 class Place(Frozen, frozen=True):
@@ -44,8 +45,8 @@ class Places:
         """Where this conversation stands now."""
         service = self._house.services.get(record.service or "")
         hidden = service is not None and service.record.settings.mode == "grab"
-        whose = (EVERYBODY, record.owner) if hidden else (EVERYBODY,)
-        online = self._is_online(record)
+        whose = (EVERYBODY, record.owner) if hidden else _EVERYBODYS
+        online = record.channel_class == "chat" and self._is_online(record)
         known = (record.service, record.channel, whose, record.state, needs(record), record.lateness, online)
         place = self._kept.get(known)
         if place is None:

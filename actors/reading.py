@@ -48,7 +48,10 @@ def mark_of(record: ConversationRecord, reader: str) -> ReadMark | None:
     if len(marks) > FEW:
         place = bisect_left(marks, reader, key=_WHO)
         marks = marks[place : place + 1]
-    return next((mark for mark in marks if mark.who == reader), None)
+    for mark in marks:
+        if mark.who == reader:
+            return mark
+    return None
 
 
 # ---------------------------------------------------------------- what changes the marks
@@ -72,12 +75,11 @@ def wrote(record: ConversationRecord, entry: Entry, now: Tick, *, mail: bool) ->
     record.messages += 1
     if is_agent(author):
         record.answered = record.messages
-    own, has_mark = ReadMark(author, record.messages, entry.seq), by_contact
-    marks = []
+    has_mark, marks = by_contact, []
     for mark in record.read:
         if mark.who == author:
             if not by_contact:
-                marks.append(own)
+                marks.append(ReadMark(author, record.messages, entry.seq))
             has_mark = True
         elif mark.since is None or (mail and mark.unmailed is None):
             marks.append(_left_unread(mark, now, due=mail and mark.who != mailed))
@@ -85,7 +87,7 @@ def wrote(record: ConversationRecord, entry: Entry, now: Tick, *, mail: bool) ->
             marks.append(mark)
     record.read = tuple(marks)
     if not has_mark and _is_reader(record, author):  # came in this very turn
-        _put(record, own)
+        _put(record, ReadMark(author, record.messages, entry.seq))
 
 
 def follow(record: ConversationRecord, old: ConversationRecord | None, now: Tick, *, mail: bool) -> None:
@@ -151,7 +153,7 @@ def settle(house: House, turn: Turn) -> None:
     for actor, old in turn.before.items():
         record = actor.record
         if type(record) is ConversationRecord:
-            before = old if isinstance(old, ConversationRecord) else None
+            before = old if type(old) is ConversationRecord else None
             if before is not None and _has_other_outsiders(before, record):
                 _merge(house, before, record)
             follow(record, before, turn.now, mail=mail)

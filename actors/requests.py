@@ -115,14 +115,18 @@ def begin(core: Core, call: Call, principal: Principal, turn: Turn) -> None:
     """Check the request and hand it to its actor. Raises RequestError to refuse it."""
     house, params = core.house, call.params
     match params:  # a miss costs as much as a small rule: what is asked for most comes first
-        case MessageSend() | MessageReact():
+        case MessageSend():
             _about_conversation(house, call, principal, turn)  # first: whether it may be seen at all
-            _check_entry(core, params, principal)
-            files.check(house, getattr(params, "attachments", ()), principal)
+            if params.reply_to is not None:
+                _check_entry(core, params.conversation, "reply_to", params.reply_to, principal)
+            files.check(house, params.attachments, principal)
         case ConnectorReceive():
             _receive(core, params, principal, turn)
         case ConversationName():
             _about_conversation(house, call, principal, turn)
+        case MessageReact():
+            _about_conversation(house, call, principal, turn)
+            _check_entry(core, params.conversation, "to", params.to, principal)
         case ConnectorDelivered():
             outbox.delivered(core, params, principal, turn)
         case OutboxRetry():
@@ -187,13 +191,10 @@ def _about_conversation(
         turn.send(actor, message or Do(call.params, principal, call.method))
 
 
-def _check_entry(core: Core, params: MessageReact | MessageSend, principal: Principal) -> None:
+def _check_entry(core: Core, conversation: str, field: str, seq: int, principal: Principal) -> None:
     """What is reacted or replied to must be there to be seen. Raises −32602."""
-    field, seq = ("to", params.to) if isinstance(params, MessageReact) else ("reply_to", params.reply_to)
-    if seq is None:
-        return
-    entries, _ = core.memory.answer(entry_question(params.conversation, seq)) or ((), False)
-    types = _types(core.house.conversations[params.conversation].record, principal)
+    entries, _ = core.memory.answer(entry_question(conversation, seq)) or ((), False)
+    types = _types(core.house.conversations[conversation].record, principal)
     if not entries or entries[-1].seq != seq or (types is not None and entries[-1].type not in types):
         raise bad_params(field, "the seq of an entry of this conversation")
 
@@ -351,6 +352,12 @@ def result(core: Core, call: Call, principal: Principal, turn: Turn) -> Any:
             return Received(summary(house, record, turn.now), turn.answer)
         case MessageSend() | MessageComment() | MessageReact() | MessageForward():
             return OneEntry(from_outside(turn.answer) if principal.role == "contact" else turn.answer)
+        case ConversationStart():
+            name, continued = turn.about
+            outside = principal.role == "contact"
+            record = house.conversations[name].record
+            shown = summary(house, record, turn.now, outside=outside, reader=principal.address)
+            return ConversationStarted(shown, continued)
         case ConversationName():
             return _after(house, call, principal, turn)
         case ConversationGet():
@@ -373,12 +380,6 @@ def result(core: Core, call: Call, principal: Principal, turn: Turn) -> Any:
             return turn.answer
         case MeetingSlots() | MeetingSchedule() | MeetingName() | MeetingReschedule():
             return booking.result(core, call, turn)
-        case ConversationStart():
-            name, continued = turn.about
-            outside = principal.role == "contact"
-            record = house.conversations[name].record
-            shown = summary(house, record, turn.now, outside=outside, reader=principal.address)
-            return ConversationStarted(shown, continued)
         case _ if call.method in NEEDS:
             return _after(house, call, principal, turn)
     return _settings(house, call, principal, turn)

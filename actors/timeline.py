@@ -13,6 +13,7 @@ from protocol.ids import Principal
 from protocol.objects import By, Entry
 from protocol.records import ConversationRecord
 from protocol.settings import ServiceSettings
+from protocol.times import Moment
 
 NO_SERVICE = Rules(ServiceSettings(id="-", escalation=(), auto_close_after=None))
 
@@ -43,8 +44,14 @@ class TimelineActor(Actor):
     def settle(self, turn: Turn) -> None:
         """Arm the timer for the earliest deadline; the house knows who is in it and by which link."""
         old = turn.before[self]
-        self._house.relate(old if isinstance(old, ConversationRecord) else None, self.record)
-        self.arm()
+        before = old if type(old) is ConversationRecord else None
+        self._house.relate(before, self.record)
+        if before is None or self._has_new_rules(turn) or deadlines.may_differ(before, self.record):
+            self.arm()
+
+    def _has_new_rules(self, turn: Turn) -> bool:
+        """Whether its service, which makes them, was at work in this turn; or its timer has fired."""
+        return not self.timer.armed or self._house.services.get(self.record.service or "") in turn.before
 
     def arm(self) -> None:
         """Bring the timer in line with the record."""
@@ -81,6 +88,35 @@ class TimelineActor(Actor):
     @property
     def _has_service(self) -> bool:
         return self.record.service in self._house.services
+
+    def _message(
+        self,
+        turn: Turn,
+        by: By,
+        text: str | None,
+        attachments: tuple[str, ...],
+        reply_to: int | None,
+        *,
+        template: str | None = None,
+        values: dict[str, str] | None = None,
+        fallback: str | None = None,
+    ) -> Entry:
+        """Write down what somebody says: most entries are such, so they are made without a dict of their fields."""
+        entry = Entry(
+            seq=self._house.seq + 1,
+            conversation=self.record.id,
+            at=Moment(turn.now),
+            type="message",
+            by=by,
+            text=text,
+            attachments=attachments,
+            template=template,
+            vars=values,
+            reply_to=reply_to,
+            fallback=fallback,
+        )
+        self._house.put_down(turn, self.record, entry)
+        return entry
 
     def _note(self, turn: Turn, kind: str, by: By, **fields: Any) -> Entry:
         return self._house.note(turn, self.record, kind, by, **fields)

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
-from actors.deadlines import Rules, deadlines, earliest, lateness, quiet_since
+from actors.deadlines import Rules, deadlines, earliest, lateness, may_differ, quiet_since
 from protocol.codec import convert
 from protocol.records import ConversationRecord
 from protocol.settings import ServiceSettings
@@ -159,3 +160,28 @@ def test_a_facet_is_armed_for_the_very_tick_it_changes(soon: int, overdue: int, 
     assert at > SINCE + waited
     assert lateness(waiting(), ready, at - 1) == before
     assert lateness(waiting(), ready, at) != before
+
+
+#: what arms every other deadline, and values of which each field takes one that changes it
+ARMED = {"service": "support", "routed": False, "offered_at": SINCE, "reply_due": SINCE + HOUR, "paused": (("ana", 1),)}
+OTHERS = (None, "other", "overdue", "closed", 7, SINCE + 2 * HOUR, True, False, (), (("bo", SINCE),))
+
+
+@pytest.mark.parametrize("field", ConversationRecord.__struct_fields__)
+@pytest.mark.parametrize("snoozed", [False, True])
+def test_no_deadline_differs_where_it_is_not_expected_to(field: str, snoozed: bool) -> None:
+    ladder = rules(escalation=[{"after": "1m", "do": "add_managers"}], offer_within="30s")
+    before = waiting(**ARMED, snoozed_until=SINCE + HOUR if snoozed else None)
+    for other in (*OTHERS, ladder.names):
+        after = structs.replace(before, **{field: other})
+        try:
+            differs = deadlines(after, ladder) != deadlines(before, ladder)
+        except (TypeError, ValueError):
+            continue  # no such value in this field
+        assert may_differ(before, after) or not differs
+
+
+def test_a_message_of_the_house_moves_no_deadline() -> None:
+    before = waiting(**ARMED)
+    assert not may_differ(before, structs.replace(before, messages=2, last_seq=9, last_agent_message_at=SINCE + 1))
+    assert may_differ(before, structs.replace(before, waiting_since=None))

@@ -8,17 +8,14 @@ least that a journal costs.
 from __future__ import annotations
 
 import itertools
-import os
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any, Protocol
 
 import apsw
 import msgspec
 
-from bench.house import cpu_s
+from bench.database import Database
 from protocol.records import Batch
 from storage.postgres_link import Link
 from storage.store import Store
@@ -69,8 +66,7 @@ class PostgresJournal:
     def __init__(self, url: str) -> None:
         self._link = Link(url, patience_s=30.0)
         self._link.run(self._create)
-        assert self._link.backend is not None
-        self._postmaster = parent(self._link.backend[0])
+        self._database = Database(url)
 
     async def _create(self, connection: Any) -> None:
         await connection.execute(
@@ -83,13 +79,8 @@ class PostgresJournal:
         self._link.run(lambda connection: connection.execute("INSERT INTO journal (batch) VALUES ($1)", data))
 
     def cpu_s(self) -> float:
-        """This process, and all that PostgreSQL has started."""
-        found = time.process_time()
-        for name in os.listdir("/proc"):
-            with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
-                if name.isdecimal() and parent(int(name)) == self._postmaster:
-                    found += cpu_s(int(name))
-        return found
+        """This process, and all of PostgreSQL's."""
+        return time.process_time() + sum(self._database.cpu_s().values())
 
     def close(self) -> None:
         """Disconnect."""
@@ -123,8 +114,3 @@ def merged(batches: Sequence[Batch]) -> Batch:
         records=tuple(last.values()),
         keys=tuple(key for batch in batches for key in batch.keys),
     )
-
-
-def parent(pid: int) -> int:
-    """The process that started this one."""
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])

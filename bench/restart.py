@@ -5,7 +5,7 @@
 The store is filled by the core itself in virtual time, 200 agents, each conversation with a contact and three entries.
 Then the server is started on it, killed and started again. Time counts from the start of the process (Python and its
 imports too) until it says that it is ready, which is after the configuration is committed and deadlines are armed. The
-CPU time of the server until then is what it would take on a machine of its own.
+CPU time of the server until then, and that of PostgreSQL meanwhile, are what it would take on a machine of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from bench import report
+from bench.database import Database, more_s
 from bench.house import STORES, House, a_store, config, raise_limit
 from bench.rooms import Room
 from storage.urls import open_store
@@ -65,23 +66,27 @@ def main() -> None:
     most = given.conversations or (2_000 if given.quick else 100_000)
     sizes = [most] if given.quick else [0, most // 10, most]
     made = report.Report("restart", "Seconds from the start of the process to ready", not_shown=NOT_SHOWN)
-    made.columns = ["store", "live conversations", "seconds", "CPU seconds", "memory MB", "store MB"]
+    made.columns = ["store", "live conversations", "seconds", "CPU seconds", "PostgreSQL's", "memory MB", "store MB"]
     imports = min(imports_s() for _ in range(3))
     made.row("(Python and imports alone)", None, *imports)
     for kind in given.store or (STORES[:1] if given.quick else STORES):
         for size in sizes:
             with a_store(kind) as url:
                 fill(url, size)
-                times, cpu = [], []
+                database, times, cpu, others = Database(url), [], [], []
                 for _ in range(1 if given.quick else 3):
+                    before = database.cpu_s()
                     with House(config(AGENTS), url) as house:
                         cpu.append(house.cpu_s())
+                        others.append(more_s(before, database.cpu_s()))
                         times.append(house.started_s)
                         memory = house.memory_mb()
                         house.stop(kill=True)
-                made.row(kind, size, statistics.median(times), min(cpu), memory, size_mb(url))
+                of_postgres = min(others) if kind == "postgresql" else None
+                made.row(kind, size, statistics.median(times), min(cpu), of_postgres, memory, size_mb(url))
                 made.data[f"{kind} {size}"] = times
                 made.data[f"{kind} {size} CPU"] = cpu
+                made.data[f"{kind} {size} CPU of PostgreSQL"] = others
                 print(f"  {kind}, {size:,}: {statistics.median(times):.2f} s, CPU {min(cpu):.2f} s", flush=True)
         what = f"restart with {most:,} live conversations, {kind}"
         made.goals.append(report.Goal(what, statistics.median(times), "s", 5, 2, is_cost=True))

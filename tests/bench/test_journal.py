@@ -54,6 +54,7 @@ def test_a_journal_has_a_row_a_batch_with_every_entry_record_and_key(tmp_path: P
     journal.close()
     found = apsw.Connection(f"{tmp_path}/journal.db").execute("SELECT batch FROM journal ORDER BY number").fetchall()
     for (blob,), batch in zip(found, batches[:3], strict=True):
+        assert isinstance(blob, bytes)
         kept = msgspec.msgpack.decode(blob)
         assert [entry["entry"]["seq"] for entry in kept["entries"]] == [entry.entry.seq for entry in batch.entries]
         assert [record["id"] for record in kept["records"]] == [_id(record) for record in batch.records]

@@ -3,11 +3,11 @@
     inbox -> questions -> step -> commit (storage thread) -> deliver
                ^ reader thread        while one batch commits, the next gathers: group commit
 
-One batch is being committed; whatever arrives meanwhile makes the next one larger. If that is enough for a whole step
-it is stepped already: one at most. A smaller one would wait for the commit just as long, and what comes after it for
-one commit more. Nothing is delivered before its batch is durable. If the store refuses a batch, the core takes back
-that step and the one behind it, changes are refused with ``storage_unavailable`` (reads go on, deadlines
-wait), and a small write is tried every ``PROBE_S`` until one succeeds.
+One batch is being committed; whatever arrives meanwhile makes the next one larger. It is stepped meanwhile too, as soon
+as there is enough for a step that is worth its while, and what is left when the commit is through; all that goes into
+one batch. Nothing is delivered before its batch is durable. If the store refuses a batch, the core takes back its steps
+and those behind it, changes are refused with ``storage_unavailable`` (reads go on, deadlines wait), and a small write
+is tried every ``PROBE_S`` until one succeeds.
 """
 
 from __future__ import annotations
@@ -56,9 +56,12 @@ from storage.thread import StoreThread
 
 log = structlog.get_logger("signalbox.driver")
 T = TypeVar("T")
+Step = tuple[Output, Sequence[Input]]  # what came of these inputs
 
-STEP_MAX = 512  # inputs a step
-UNDER_WAY_MAX = 3  # steps: one is being committed, one waits for that, one is being made
+STEP_MAX = 512  # inputs a step, and inputs a batch
+AHEAD_MIN = 64  # inputs of a step that is made while a commit is under way
+AHEAD_MAX = 8  # such steps
+UNDER_WAY_MAX = 2 * AHEAD_MAX + 3  # steps: some are being committed, some wait for that, one is being made
 PROBE_S = 1.0
 WAIT_MAX_S = 5.0  # the wall clock may jump meanwhile (a machine that slept): look again
 
@@ -116,7 +119,7 @@ class Driver(HouseDesk):
         self._writer = StoreThread("signalbox-writer")
         self._reader = StoreThread("signalbox-reader")
         self._owed: list[Input] = []  # ends of sessions that the store has not taken yet
-        self._stepped: tuple[Output, Sequence[Input]] | None = None  # waits for the commit under way
+        self._stepped: list[Step] = []  # wait for the commit under way
         self._under_way = 0  # steps that are not delivered yet
         self._stepping = trio.Lock()
         self._shields: list[trio.CancelScope] = []  # of what is waited for whoever cancels it
@@ -214,14 +217,27 @@ class Driver(HouseDesk):
 
     async def _step_loop(self) -> None:
         while True:
-            await self._progress.until(lambda: self._stepped is None)
+            await self._progress.until(self._has_place)
             await self._wait_for_work()
-            async with self._stepping:
-                inputs = [self._inbox.popleft() for _ in range(min(STEP_MAX, len(self._inbox)))]
-                self._under_way += 1
-                if not await self._step(inputs):
-                    self._under_way -= 1
+            await self._step_what_waits()
             self._progress.ring()
+
+    async def _step_what_waits(self) -> None:
+        async with self._stepping:
+            inputs = [self._inbox.popleft() for _ in range(min(STEP_MAX - self._ahead(), len(self._inbox)))]
+            self._under_way += 1
+            if not await self._step(inputs):
+                self._under_way -= 1
+
+    def _ahead(self) -> int:
+        """Inputs that are stepped and wait for the commit under way."""
+        return sum(len(inputs) for _, inputs in self._stepped)
+
+    def _has_place(self) -> bool:
+        """For another step in the next batch: not behind one of nothing but deadlines, which is large."""
+        if not self._stepped:
+            return True
+        return self._ahead() + AHEAD_MIN <= STEP_MAX and len(self._stepped) < AHEAD_MAX and not self.core.behind
 
     async def _wait_for_work(self) -> None:
         """Until there is a request or a deadline, or deadlines are no longer what they were."""
@@ -231,11 +247,9 @@ class Driver(HouseDesk):
         self._expire()
 
     def _has_work(self) -> bool:
-        """While a commit is under way, only a whole step: what is stepped waits for it anyway, and what still comes can
-        go along.
-        """
+        """While a commit is under way, only a step that is worth its while: it waits for that commit anyway."""
         if self._under_way and not self.core.behind:
-            return len(self._inbox) >= STEP_MAX
+            return len(self._inbox) >= AHEAD_MIN
         return bool(self._inbox) or self.core.behind or self._moved
 
     def _wake_at(self) -> float:
@@ -260,29 +274,31 @@ class Driver(HouseDesk):
         self.statistics.requests += output.taken
         if not (output.batch or output.outgoing):
             return False
-        self._stepped = (output, inputs[: output.taken])
+        self._stepped.append((output, inputs[: output.taken]))
         return True
 
     # ------------------------------------------------------------ committing
 
     async def _commit_loop(self) -> None:
         while True:
-            await self._progress.until(lambda: self._stepped is not None)
-            assert self._stepped is not None
-            (output, inputs), self._stepped = self._stepped, None
+            await self._progress.until(lambda: bool(self._stepped))
+            if self._inbox and self._has_place():
+                await self._step_what_waits()
+            steps, self._stepped = self._stepped, []
             self._progress.ring()
             try:
-                await self._commit(output.batch)
+                await self._commit(_together([output.batch for output, _ in steps]))
             except StorageUnavailable as problem:
-                await self._take_back(output, inputs, problem)
+                await self._take_back(steps, problem)
             except StorageUnfit:
                 raise
             except Exception as problem:
-                await self._isolate(output, inputs, problem)
+                await self._isolate(steps, problem)
             else:
-                self.core.committed(output)
-                self._deliver(output)
-            self._under_way -= 1
+                for output, _ in steps:
+                    self.core.committed(output)
+                    self._deliver(output)
+            self._under_way -= len(steps)
             self._progress.ring()
             self._work.ring()
 
@@ -323,35 +339,32 @@ class Driver(HouseDesk):
 
     # ------------------------------------------------------------ when the store fails
 
-    async def _take_back(self, output: Output, inputs: Sequence[Input], problem: Exception) -> None:
-        """None of this step, nor of the one behind it, has happened."""
+    async def _take_back(self, steps: Sequence[Step], problem: Exception) -> None:
+        """None of these steps, nor of those behind them, has happened."""
         self.statistics.storage_failures += 1
         log.error("the store refused a batch", problem=str(problem))
         async with self._stepping:
-            undone = self._undo(output, inputs)
+            undone = self._undo(steps)
             self.available = False
             reads = await self._only_reads(undone)
             again = self.core.step(self.now(), reads, fire=False)
             self._deliver(again)
 
-    def _undo(self, output: Output, inputs: Sequence[Input]) -> list[Input]:
-        """Take back a step and the one behind it; returns their inputs."""
-        outputs, undone = [output], [*inputs]
-        if self._stepped is not None:
-            outputs.append(self._stepped[0])
-            undone.extend(self._stepped[1])
-            self._stepped, self._under_way = None, self._under_way - 1
-        self.core.undo(outputs, self.now())
-        return undone
+    def _undo(self, steps: Sequence[Step]) -> list[Input]:
+        """Take back steps and those behind them; returns their inputs."""
+        behind, self._stepped = self._stepped, []
+        self._under_way -= len(behind)
+        self.core.undo([output for output, _ in (*steps, *behind)], self.now())
+        return [item for _, inputs in (*steps, *behind) for item in inputs]
 
-    async def _isolate(self, output: Output, inputs: Sequence[Input], problem: Exception) -> None:
+    async def _isolate(self, steps: Sequence[Step], problem: Exception) -> None:
         """Something in this batch is nothing the store can take: find it, and refuse only that.
 
         Should never be: what may come in is checked. Raises the problem if it is in no input.
         """
         log.error("the store cannot take something in a batch", problem=repr(problem))
         async with self._stepping:
-            undone = self._undo(output, inputs)
+            undone = self._undo(steps)
             if not undone:
                 raise problem
             for index, item in enumerate(undone):
@@ -455,3 +468,14 @@ class Driver(HouseDesk):
         if problem is not None:
             raise problem
         return value  # type: ignore[return-value] # None only if T is
+
+
+def _together(batches: Sequence[Batch]) -> Batch:
+    """One batch of several: of two records with one key the store writes the later."""
+    if len(batches) == 1:
+        return batches[0]
+    return Batch(
+        tuple(record for batch in batches for record in batch.entries),
+        tuple(record for batch in batches for record in batch.records),
+        tuple(record for batch in batches for record in batch.keys),
+    )

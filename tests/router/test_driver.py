@@ -54,24 +54,44 @@ async def test_what_comes_during_a_commit_makes_the_next_batch(mock_clock: MockC
         assert seqs == sorted(set(seqs))
 
 
-async def test_a_whole_step_need_not_wait_for_the_commit_before_it(
+async def test_steps_made_during_a_commit_and_what_is_left_after_it_make_one_batch(
     mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driver, "STEP_MAX", 3)
+    monkeypatch.setattr(driver, "AHEAD_MIN", 2)
     async with house() as h:
-        sms = await h.client("connector:sms")
+        backend = await h.client("backend:crm")
         h.store.hold_commits()
-        sms.ask("connector.receive", message(1))
-        await h.store.until(lambda store: store.committing == 1)
-        for number in (2, 3):
-            sms.ask("connector.receive", message(number))
-        await wait_all_tasks_blocked()
-        assert (h.driver.queues()["inbox"], h.driver.queues()["under_way"]) == (2, 1)
-        last = sms.ask("connector.receive", message(4))
-        await wait_all_tasks_blocked()
-        assert (h.driver.queues()["inbox"], h.driver.queues()["under_way"]) == (0, 2)
+        h.store.batches.clear()
+        waits = []
+        for name in ("first", "a", "b", "c", "d", "e"):
+            last = backend.ask("agent.put", agent={"id": name})  # needs nothing from the store
+            await wait_all_tasks_blocked()
+            waits.append((h.driver.queues()["inbox"], h.driver.queues()["under_way"]))
+        assert waits == [(0, 1), (1, 1), (0, 2), (1, 2), (0, 3), (1, 3)]
         h.store.let_go()
-        await sms.answer(last)
+        await backend.answer(last)
+        names = [[record.settings.id for record in batch.records] for batch in h.store.batches]
+        assert names == [["first"], ["a", "b", "c", "d", "e"]]
+        await h.quiet()
+        assert h.equals_its_store()
+
+
+@pytest.mark.parametrize(("inputs", "steps"), [(4, 8), (100, 2)])
+async def test_what_waits_for_a_commit_is_bounded(
+    mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch, inputs: int, steps: int
+) -> None:
+    monkeypatch.setattr(driver, "AHEAD_MIN", 2)
+    monkeypatch.setattr(driver, "STEP_MAX", inputs)
+    monkeypatch.setattr(driver, "AHEAD_MAX", steps)
+    async with house() as h:
+        backend = await h.client("backend:crm")
+        h.store.hold_commits()
+        for name in ("first", "a", "b", "c", "d", "e", "f", "g"):
+            last = backend.ask("agent.put", agent={"id": name})
+            await wait_all_tasks_blocked()
+        assert (h.driver.queues()["inbox"], h.driver.queues()["under_way"]) == (3, 3)
+        h.store.let_go()
+        await backend.answer(last)
 
 
 async def test_answers_come_in_the_order_of_the_requests(mock_clock: MockClock) -> None:

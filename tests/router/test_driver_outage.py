@@ -12,13 +12,18 @@ from protocol.codec import convert
 from protocol.errors import INTERNAL, REFUSED
 from protocol.session import Limits
 from protocol.settings import WorkspaceSettings
+from router import driver
 from router.clock import Clock
 from router.driver import PROBE_S, Driver
 
 pytestmark = pytest.mark.timeout(30)
 
 
-async def test_a_refused_commit_refuses_its_changes_and_those_behind_it(mock_clock: MockClock) -> None:
+@pytest.mark.parametrize("ahead", [1, 64])
+async def test_a_refused_commit_refuses_its_changes_and_those_behind_it(
+    mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    monkeypatch.setattr(driver, "AHEAD_MIN", ahead)
     async with house() as h:
         sms, backend = await h.client("connector:sms"), await h.client("backend:crm")
         h.store.hold_commits()
@@ -178,7 +183,11 @@ async def test_a_token_expires_during_an_outage_as_well(mock_clock: MockClock) -
         assert ana.closed == 4002
 
 
-async def test_what_the_store_cannot_take_is_refused_alone(mock_clock: MockClock) -> None:
+@pytest.mark.parametrize("ahead", [1, 64])
+async def test_what_the_store_cannot_take_is_refused_alone(
+    mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    monkeypatch.setattr(driver, "AHEAD_MIN", ahead)
     async with house() as h:
         sms = await h.client("connector:sms")
         h.store.hold_commits()

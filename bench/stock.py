@@ -1,6 +1,6 @@
 """The same house behind trio-websocket as it comes: what the frame path is measured against.
 
-Driver, core, store and codec are the server's own; only the transport is not. Each connection has one task that calls
+Driver, core, store, codec and collector are the server's own; only the transport is not. Each connection has one task that calls
 ``get_message`` and one that calls ``send_message`` for each object, as any program with trio-websocket would. There
 are no limits, heartbeats or pages. Started by ``bench.house`` as ``python -m bench.stock``.
 """
@@ -19,6 +19,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketReque
 from bench.house import SECRET
 from protocol.codec import JSON
 from router import config as configuration
+from router import garbage
 from router.auth import Gate
 from router.clock import Clock
 from router.connection import Connection
@@ -80,7 +81,8 @@ async def serve(config: configuration.Config) -> None:
     """Serve until the process is ended."""
     driver = Driver(config.workspace, open_store(config.store.url), Gate(secret=SECRET.encode()),
                     config.limits, Clock())  # fmt: skip
-    await driver.start()
+    with garbage.loading():
+        await driver.start()
     async with trio.open_nursery() as nursery:
         await nursery.start(driver.run)
         await driver.settled()

@@ -1,8 +1,8 @@
 """The same house behind trio-websocket as it comes: what the frame path is measured against.
 
-Driver, core, store, codec and collector are the server's own; only the transport is not. Each connection has one task that calls
-``get_message`` and one that calls ``send_message`` for each object, as any program with trio-websocket would. There
-are no limits, heartbeats or pages. Started by ``bench.house`` as ``python -m bench.stock``.
+Driver, core, store, codec and the collector's settings are the server's own; only the transport is not. Each connection
+has one task that calls ``get_message`` and one that calls ``send_message`` for each object, as any program with
+trio-websocket would. There are no limits, heartbeats or pages. Started by ``bench.house`` as ``python -m bench.stock``.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Timers of event loops whose clock nobody can hold still: uvloop's ``call_later`` and tasks of trio with deadlines.
 
 For ``bench.wheel``. Both answer the same phases as the wheel: arm, move later, move earlier, cancel half, fire the
-rest, fire all of one tick; nanoseconds each and the longest pause. uvloop lives in real time, so what is to fire is
-armed for the next moments, and its pauses are the longest gaps between two callbacks while nothing else is to be done.
-Trio runs on a clock that jumps; a timer there is a task in a cancel scope with a deadline.
+rest, fire all of one tick, re-arm all day; nanoseconds each and the longest pause. uvloop lives in real time, so what
+is to fire is armed for the next moments, and its pauses are the longest gaps between two callbacks while nothing else
+is to be done. Trio runs on a clock that jumps; a timer there is a task in a cancel scope with a deadline.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import gc
 import multiprocessing
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ import trio
 import trio.testing
 import uvloop
 
-HOUR_S = 3_600.0
-BATCH = 100
-FIRING_S = 0.2
+from bench import rearm
+from bench.rearm import BATCH, Conversation, Figures
 
-Figures = tuple[float, float]  # nanoseconds an operation, longest pause in milliseconds
+HOUR_S = 3_600.0
+FIRING_S = 0.2
 
 
 def figures(marks: list[int], count: int) -> Figures:
@@ -78,6 +78,22 @@ class Uvloop:
         self.loop.run_forever()
         return figures(self.marks, len(numbers))
 
+    def begin(self, conversations: list[Conversation]) -> None:
+        for conversation in conversations:
+            conversation.handle = self.loop.call_later(conversation.timeout_s, self.fire, conversation)
+
+    def rearm(self, conversations: list[Conversation], now: int) -> None:
+        call_later, fire = self.loop.call_later, self.fire
+        for conversation in conversations:
+            conversation.handle.cancel()
+            conversation.handle = call_later(conversation.timeout_s, fire, conversation)
+
+    def advance(self, now: int) -> Iterator[int]:
+        """One turn of the loop, in real time; nothing is due for half an hour."""
+        self.loop.call_soon(self.loop.stop)
+        self.loop.run_forever()
+        yield 0
+
 
 def uvloop_phases(count: int) -> dict[str, Figures]:
     """All phases."""
@@ -93,6 +109,9 @@ def uvloop_phases(count: int) -> dict[str, Figures]:
         "fire the rest": loop.run(numbers[1::2], FIRING_S),
     }
     found["fire all of one tick"] = loop.run(numbers, 0.0)
+    loop.loop.close()
+    loop = Uvloop(0)
+    found["re-arm all day"] = rearm.rearmed(loop, count)
     loop.loop.close()
     return found
 
@@ -157,7 +176,37 @@ async def _trio_phases(count: int, clock: trio.testing.MockClock) -> dict[str, F
             nursery.start_soon(wait, number)
         await trio.testing.wait_all_tasks_blocked()
         found["fire all of one tick"] = await fired(101, 1, count)
+    found["re-arm all day"] = await _rearmed_tasks(count, clock)
     return found
+
+
+async def _rearmed_tasks(count: int, clock: trio.testing.MockClock) -> Figures:
+    """``rearm.rearmed``, of tasks."""
+    talks, watch = rearm.conversations(count), rearm.Stopwatch()
+    began_s, current_time = trio.current_time(), trio.current_time
+
+    async def wait(conversation: Conversation) -> None:
+        with trio.move_on_after(conversation.timeout_s) as conversation.handle:
+            await trio.sleep_forever()
+        assert nursery.cancel_scope.cancel_called, "nothing fires"
+
+    async with trio.open_nursery() as nursery:
+        for conversation in talks:
+            nursery.start_soon(wait, conversation)
+        await trio.testing.wait_all_tasks_blocked()
+        for counts, now, batches in rearm.slices(talks):
+            watch.start()
+            clock.jump(began_s + now / 1_000 - current_time())
+            await trio.lowlevel.checkpoint()
+            watch.step()
+            for batch in batches:
+                for conversation in batch:
+                    conversation.handle.deadline = current_time() + conversation.timeout_s
+                watch.step()
+            if counts:
+                watch.stop()
+        nursery.cancel_scope.cancel()
+    return watch.figures(count)
 
 
 # ---------------------------------------------------------------- memory, as the system counts it

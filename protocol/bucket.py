@@ -20,7 +20,7 @@ class Bucket:
     def wait_s(self, now: int, amount: float = 1.0) -> float:
         """Seconds until so much can be taken; 0 = now."""
         self._fill(now)
-        return max(0.0, (amount - self._level) / self.rate)
+        return 0.0 if amount <= self._level else (amount - self._level) / self.rate
 
     def take(self, now: int, amount: float = 1.0) -> bool:
         """Take so much if it is there, else nothing."""
@@ -34,7 +34,7 @@ class Bucket:
         """Take so much, there or not; seconds to wait until the debt is paid."""
         self._fill(now)
         self._level -= amount
-        return max(0.0, -self._level / self.rate)
+        return 0.0 if self._level >= 0 else -self._level / self.rate
 
     def _fill(self, now: int) -> None:
         """A clock that went back gives nothing, and from there on it counts again."""

@@ -21,7 +21,7 @@ from router.incident import report
 from router.metrics import Metrics
 from router.rounds import Rounds
 from router.share import Share
-from router.wire import Wire, close_frame, frame
+from router.wire import Wire, close_frame, frame, whole_frame
 
 CLOSE_S = 5.0  # to take in what is queued and the close frame
 STUCK_S = 1.0
@@ -156,7 +156,10 @@ class Outbox:
 
     def _write(self, objects: list[bytes]) -> None:
         frames, size = self.join(objects), sum(map(len, objects))
-        self._wire.write(b"".join([part for payload in frames for part in frame(self._opcode, payload)]))
+        if len(frames) == 1:
+            self._wire.write(whole_frame(self._opcode, frames[0]))
+        else:
+            self._wire.write(b"".join([part for payload in frames for part in frame(self._opcode, payload)]))
         self._metrics.frames_sent += len(frames)
         if self._wire.is_writing:
             self._on_its_way = size

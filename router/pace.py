@@ -53,8 +53,10 @@ def frames(rate: int, burst: int, now: int) -> Bucket:
 
 
 async def _pay(buckets: list[Bucket], count: int) -> None:
-    now = _now()
-    if wait_s := max([bucket.spend(now, count) for bucket in buckets]):
+    now, wait_s = _now(), 0.0
+    for bucket in buckets:
+        wait_s = max(wait_s, bucket.spend(now, count))
+    if wait_s:
         await trio.sleep(wait_s)
 
 

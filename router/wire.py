@@ -207,6 +207,17 @@ def frame(opcode: int, payload: bytes) -> tuple[bytes, bytes]:
     return struct.pack("!BBQ", opcode, 127, size), payload
 
 
+_latest: tuple[int, bytes, bytes] = (0, b"", b"")
+
+
+def whole_frame(opcode: int, payload: bytes) -> bytes:
+    """A whole frame in one piece. What many sessions hear comes many times in a row, so the latest is kept."""
+    global _latest
+    if payload is not _latest[1] or opcode != _latest[0]:
+        _latest = (opcode, payload, b"".join(frame(opcode, payload)))
+    return _latest[2]
+
+
 def close_frame(code: int, reason: str) -> bytes:
     """A close frame; a reason that is too long is cut between characters."""
     text = reason.encode()[:_REASON_BYTES_MAX].decode(errors="ignore").encode()

@@ -7,7 +7,7 @@ from network import Peer
 from trio.testing import lockstep_stream_pair, memory_stream_pair, wait_all_tasks_blocked
 
 from router.metrics import Metrics
-from router.wire import TEXT, Wire, close_frame, frame, part
+from router.wire import BINARY, TEXT, Wire, close_frame, frame, part, whole_frame
 
 
 async def socket_pair() -> tuple[trio.SocketStream, trio.SocketStream]:
@@ -26,6 +26,13 @@ async def test_frames_read_back_as_what_was_sent(size):
     here, there = memory_stream_pair()
     await here.send_all(b"".join(frame(TEXT, b"a" * size)))
     assert await Peer(there).frame() == (TEXT, b"a" * size)
+
+
+def test_a_frame_that_many_get_is_made_once():
+    words, others = b"words for many", b"words for some"
+    assert whole_frame(TEXT, words) is whole_frame(TEXT, words)
+    for opcode, payload in ((TEXT, words), (BINARY, words), (BINARY, others), (TEXT, words)):
+        assert whole_frame(opcode, payload) == b"".join(frame(opcode, payload))
 
 
 def test_a_close_reason_is_cut_between_characters():

@@ -45,13 +45,13 @@ if TYPE_CHECKING:
 
 
 class ContactActor(Actor):
-    """One person outside. ``conversations`` are those in memory, ``memberships`` those of others it was let into;
-    ``closed_known`` says on which channels the closed ones have been brought back from the store.
+    """One person outside. ``memberships`` are the conversations of others it was let into; ``closed_known`` says on
+    which channels its own closed ones have been brought back from the store.
 
     There are as many contacts as conversations, and most have one and no session: tuples, for empty ones cost nothing.
     """
 
-    __slots__ = ("_house", "closed_known", "conversations", "memberships", "record", "sessions")
+    __slots__ = ("_house", "_own", "closed_known", "memberships", "record", "sessions")
     record: ContactRecord
     DERIVES = False
 
@@ -60,7 +60,7 @@ class ContactActor(Actor):
         self._house = house
         self.record = record
         self.sessions: tuple[int, ...] = ()
-        self.conversations: tuple[str, ...] = ()
+        self._own: str | tuple[str, ...] = ()  # one is only its id: nearly all have one, and a tuple has 48 bytes
         self.memberships: tuple[str, ...] = ()
         self.closed_known: tuple[str, ...] = ()
 
@@ -122,6 +122,16 @@ class ContactActor(Actor):
 
     # ------------------------------------------------------------ where it is
 
+    @property
+    def conversations(self) -> tuple[str, ...]:
+        """Its own, those that are in memory."""
+        own = self._own
+        return (own,) if isinstance(own, str) else own
+
+    @conversations.setter
+    def conversations(self, names: tuple[str, ...]) -> None:
+        self._own = names[0] if len(names) == 1 else names
+
     def came(self, sessions: Iterable[int]) -> None:
         """These sessions are its own now."""
         self.sessions = (*self.sessions, *sessions)
@@ -155,15 +165,17 @@ class ContactActor(Actor):
     def find(self, channel: str, service: str | None, agent: str | None, states: tuple[str, ...]) -> str | None:
         """The latest conversation on a channel in one of these states: that is in the named service or was
         begun there, or was begun with the named agent; with neither, the latest of all."""
-        if not self.conversations:
-            return None
-        fitting = (record for record in self._on(channel, states) if _fits(record, service, agent))
-        latest = max(fitting, key=lambda record: (record.created_at, record.id), default=None)
+        latest: ConversationRecord | None = None
+        for record in self._on(channel, states):
+            if _fits(record, service, agent) and (latest is None or _born(record) > _born(latest)):
+                latest = record
         return None if latest is None else latest.id
 
-    def _on(self, channel: str, states: tuple[str, ...]) -> Iterable[ConversationRecord]:
-        records = (self._house.conversations[name].record for name in self.conversations)
-        return (record for record in records if record.channel == channel and record.state in states)
+    def _on(self, channel: str, states: tuple[str, ...]) -> list[ConversationRecord]:
+        if not self.conversations:
+            return []
+        records = [self._house.conversations[name].record for name in self.conversations]
+        return [record for record in records if record.channel == channel and record.state in states]
 
     def view(self) -> Contact:
         """The contact as the house sees it."""
@@ -348,6 +360,11 @@ def _learn(record: ContactRecord, about: Struct, names: tuple[str, ...], not_giv
     for name in names:
         if getattr(about, name) is not not_given:
             setattr(record, name, getattr(about, name))
+
+
+def _born(record: ConversationRecord) -> tuple[int, str]:
+    """What orders conversations by age."""
+    return record.created_at, record.id
 
 
 def _fits(record: ConversationRecord, service: str | None, agent: str | None) -> bool:

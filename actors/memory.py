@@ -126,6 +126,8 @@ class Memory:
         """Take in what was read."""
         for question, answer in zip(questions, answers, strict=True):
             self._answers[question] = answer
+            if type(question) is KeyOf:  # most are
+                continue
             match question:
                 case ConversationById() | ConversationByLink() if answer is not None:
                     self.keep(answer)
@@ -311,27 +313,27 @@ class Memory:
     def _contact(self, contact: str) -> Iterator[Question]:
         yield from identity.questions(self._house, contact)
 
-    def _by_address(self, params: ConnectorReceive) -> Iterator[Question]:
+    def _by_address(self, params: ConnectorReceive) -> Iterable[Question]:
         place = identity.place_of(params.channel, params.address)
         contact = self._house.contact_at.get(place)
         if contact is None:
-            yield ContactByAddress(place.channel, place.address)
-        else:
-            yield from self._closed_of(contact, params.channel, params.service, None)
+            return (ContactByAddress(place.channel, place.address),)
+        return self._closed_of(contact, params.channel, params.service, None)
 
-    def _closed_of(self, contact: str, channel: str, service: str | None, agent: str | None) -> Iterator[Question]:
+    def _closed_of(self, contact: str, channel: str, service: str | None, agent: str | None) -> Iterable[Question]:
         actor = self._house.contacts.get(contact)
-        if actor is not None and channel not in actor.closed_known and not actor.find(channel, service, agent, LIVE):
-            yield ClosedOf(contact, channel)
+        if actor is None or channel in actor.closed_known or actor.find(channel, service, agent, LIVE):
+            return ()
+        return (ClosedOf(contact, channel),)
 
     # ------------------------------------------------------------ idempotency keys
 
-    def _key(self, owner: str, key: str) -> Iterator[Question]:
+    def _key(self, owner: str, key: str) -> Iterable[Question]:
         known = self._keys.get((owner, key))
-        if known is not None:  # may be committed, and dropped, before the step: keep it at hand
-            self._answers[KeyOf(owner, key)] = known
-        else:
-            yield KeyOf(owner, key)
+        if known is None:
+            return (KeyOf(owner, key),)
+        self._answers[KeyOf(owner, key)] = known  # may be committed, and dropped, before the step: keep it at hand
+        return ()
 
     def recall(self, owner: str, key: str) -> KeyRecord | None:
         """The first answer to this key, if there was one."""

@@ -68,10 +68,11 @@ def wrote(record: ConversationRecord, entry: Entry, now: Tick, *, mail: bool) ->
     With ``mail`` the others wait for a digest of it; not so the contact if it was mailed already, as fallback.
     """
     author = "" if entry.by is None else f"{entry.by.kind}:{entry.by.id}"
-    mailed = None if entry.fallback is None else f"contact:{record.contact}"
-    by_contact = _is_contact(record, author)
+    contact = None if record.contact is None else f"contact:{record.contact}"
+    mailed = None if entry.fallback is None else contact
+    by_contact = author == contact
     if not by_contact:
-        _mark_contact(record, record.contact, entry.seq - 1)
+        _mark_contact(record, contact, entry.seq - 1)
     record.messages += 1
     if is_agent(author):
         record.answered = record.messages
@@ -165,7 +166,8 @@ def _has_other_outsiders(old: ConversationRecord, record: ConversationRecord) ->
 
 def _merge(house: House, old: ConversationRecord, record: ConversationRecord) -> None:
     """Whoever is no member any more under one name may be one under another."""
-    _mark_contact(record, old.contact, record.last_seq)
+    if old.contact is not None:
+        _mark_contact(record, f"contact:{old.contact}", record.last_seq)
     for gone in (old.contact, *old.members):
         contact = house.contacts.get(gone or "")
         into = None if contact is None else contact.record.merged_into
@@ -236,10 +238,9 @@ def _left_unread(mark: ReadMark, now: Tick, *, due: bool) -> ReadMark:
 
 
 def _mark_contact(record: ConversationRecord, contact: str | None, seq: int) -> None:
-    """Before something changes for the contact: if it has no mark, one that says it has read all, up to ``seq``."""
-    who = f"contact:{contact}"
-    if contact is not None and mark_of(record, who) is None:
-        _put(record, ReadMark(who, record.messages, seq))
+    """Before something changes for the contact (its address): if it has no mark, one that says it has read all."""
+    if contact is not None and mark_of(record, contact) is None:
+        _put(record, ReadMark(contact, record.messages, seq))
 
 
 def _put(record: ConversationRecord, mark: ReadMark) -> None:

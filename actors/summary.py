@@ -22,7 +22,7 @@ def summary(
     house: House, record: ConversationRecord, now: int, *, outside: bool = False, reader: str | None = None
 ) -> Conversation:
     """The summary at ``now`` (tick), for the house or for somebody ``outside``; ``reader``: the address it is for."""
-    return (_outside if outside else _inside)(house, record, now, reader)
+    return _outside(house, record, now, reader) if outside else _inside(house, record, now, reader)
 
 
 def needs(record: ConversationRecord) -> Literal["rep", "reply"] | None:

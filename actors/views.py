@@ -79,9 +79,7 @@ class Views:
         """Bring the indexes in line with a record. Returns where it stood and where it stands."""
         old, new = self.places.get(record.id), self.where.of(record)
         if old is not new and old != new:
-            self._take_out(record.id, old)
-            for ids in self._lists(new):
-                ids.add(record.id)
+            self._move(record.id, old, new)
             self.places[record.id] = new
         self._put_crew(record)
         self.closed.put(record)
@@ -103,6 +101,21 @@ class Views:
         """A closed conversation leaves memory."""
         self._take_out(conversation, self.places.pop(conversation, None))
         self.closed.forget(conversation)
+
+    def _move(self, conversation: str, old: Place | None, new: Place) -> None:
+        """From where it stood to where it stands now: mostly that is the same cell, and some of the lists are too."""
+        if old is not None and _is_one_cell(old, new):
+            cells = self._cells[new.service]
+            for whose in new.whose:
+                cell = cells[whose][new.channel]
+                for status in old.statuses - new.statuses:
+                    cell.ids(status).remove(conversation)
+                for status in new.statuses - old.statuses:
+                    cell.ids(status).add(conversation)
+            return
+        self._take_out(conversation, old)
+        for ids in self._lists(new):
+            ids.add(conversation)
 
     def _lists(self, place: Place) -> Iterator[SortedList[str]]:
         """Every list that a conversation which stands there is in."""
@@ -289,6 +302,13 @@ class Views:
     def _item(self, record: ConversationRecord, principal: Principal, now: int) -> Conversation:
         outside = principal.role == "contact"
         return summary(self._house, record, now, outside=outside, reader=principal.address)
+
+
+def _is_one_cell(old: Place, new: Place) -> bool:
+    """Whether somebody who stands in both places is in the same cells."""
+    if EVERY not in old.statuses or EVERY not in new.statuses:
+        return False
+    return old.service == new.service and old.channel == new.channel and old.whose == new.whose
 
 
 def wanted_of(params: Filters) -> set[str]:

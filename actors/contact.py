@@ -130,6 +130,7 @@ class ContactActor(Actor):
 
     @conversations.setter
     def conversations(self, names: tuple[str, ...]) -> None:
+        """Kept in as little room as they take."""
         self._own = names[0] if len(names) == 1 else names
 
     def came(self, sessions: Iterable[int]) -> None:

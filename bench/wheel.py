@@ -12,7 +12,7 @@ What replies do all day is the last row, by the rules of ``bench.rearm``, and th
 over all timers, in random order, each found by its number: most of it is memory that nobody has touched for long, the
 bench's own list too, and asyncio has not begun to sweep.
 
-A million takes about 2.5 GB, ``--timers 5000000`` about 12 (--runs 1: once is enough to see whether it grows).
+A million needs some 2 GB, so ``--timers 5000000`` about ten.
 """
 
 import asyncio

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from operator import attrgetter
+from sys import intern
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -80,7 +81,7 @@ def wrote(record: ConversationRecord, entry: Entry, now: Tick, *, mail: bool) ->
     for mark in record.read:
         if mark.who == author:
             if not by_contact:
-                marks.append(ReadMark(author, record.messages, entry.seq))
+                marks.append(ReadMark(mark.who, record.messages, entry.seq))
             has_mark = True
         elif mark.since is None or (mail and mark.unmailed is None):
             marks.append(_left_unread(mark, now, due=mail and mark.who != mailed))
@@ -193,7 +194,7 @@ def _readers(record: ConversationRecord) -> list[str]:
     """The addresses of all readers, sorted. Nobody reads a stub."""
     if record.state == "moved":
         return []
-    who = [f"agent:{agent}" for agent in record.crew]
+    who = [intern(f"agent:{agent}") for agent in record.crew]  # one text in all of an agent's marks: 64 bytes less each
     who.extend([f"contact:{name}" for name in record.outside])
     return who if len(who) < 2 else sorted(set(who))
 

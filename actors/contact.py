@@ -173,8 +173,6 @@ class ContactActor(Actor):
         return None if latest is None else latest.id
 
     def _on(self, channel: str, states: tuple[str, ...]) -> list[ConversationRecord]:
-        if not self.conversations:
-            return []
         records = [self._house.conversations[name].record for name in self.conversations]
         return [record for record in records if record.channel == channel and record.state in states]
 
@@ -254,7 +252,7 @@ class ContactActor(Actor):
         record.priority = params.priority if principal.role == "backend" else 0
         record.created_by = principal.address
         if principal.role == "contact":
-            record.by_link, record.link = True, turn.secret
+            record.link = turn.secret
         turn.send(self._spawn(record, turn), Begin(by, params.text, params.agent))
         turn.about = (record.id, False)
 

@@ -77,7 +77,6 @@ def _create(core: Core, params: ConversationCreate, principal: Principal, turn: 
         joined=crew,
         members=members,
         read_only=params.read_only,
-        by_link=params.by_link,
         link=turn.secret if params.by_link else None,
     )
     actor = ConversationActor(house, record)

@@ -66,7 +66,6 @@ class SharedActor(AssignedActor):
         if params.read_only is not None:
             record.read_only = params.read_only
         if params.by_link is not None and params.by_link != record.by_link:
-            record.by_link = params.by_link
             record.link = turn.secret if params.by_link else None
 
     def _let_in(self, new: list[By]) -> None:

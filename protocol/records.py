@@ -55,7 +55,7 @@ class ConversationRecord(Struct, gc=False):
     crew: tuple[str, ...] = ()
     begun_agent: str | None = None  # begun with a named agent
     owner: str | None = None  # whose it is in grab mode: others neither see nor join it
-    link: str | None = None  # while ``by_link``: whoever presents it comes in
+    link: str | None = None  # whoever presents it comes in
     members: tuple[str, ...] = ()  # contacts who were let in, beside ``contact``
     unmailed_since: int | None = None  # while closed: what somebody is still to be mailed has waited since then
     last_seq: int = 0
@@ -93,11 +93,15 @@ class ConversationRecord(Struct, gc=False):
     moved_to: str | None = None  # a stub's: the service where the conversation is now
     created_by: str | None = None  # the address of who created it: ``agent:ana``
     read_only: bool = False
-    by_link: bool = False
     picture: str | None = None  # a file's id
     messages: int = 0  # how many there are
     answered: int = 0  # how many there were at the last agent's message, or when it was closed
     read: tuple[ReadMark, ...] = ()  # what each reader has seen, by who
+
+    @property
+    def by_link(self) -> bool:
+        """Whether it can be joined with a link."""
+        return self.link is not None
 
     @property
     def outside(self) -> tuple[str, ...]:

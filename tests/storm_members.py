@@ -105,8 +105,6 @@ def _one(core: Core, record: ConversationRecord) -> Iterator[str]:
         yield f"{record.id} has too many members"
     if len(set(record.outside)) != len(record.outside):
         yield f"{record.id} has somebody twice: {record.outside}"
-    if record.by_link != (record.link is not None):
-        yield f"{record.id}: by_link is {record.by_link} and its link {record.link}"
     if record.state in ("open", "snoozed"):
         gone = [name for name in record.outside if name not in people or people[name].record.merged_into is not None]
         if gone:

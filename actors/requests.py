@@ -347,19 +347,21 @@ def result(core: Core, call: Call, principal: Principal, turn: Turn) -> Any:
     """The answer, from the house as it is when the turn is quiet."""
     house, params = core.house, call.params
     match params:  # as in ``begin``
+        case MessageSend():
+            return _entry(principal, turn)
         case ConnectorReceive():
             record = house.conversations[turn.about].record
             return Received(summary(house, record, turn.now), turn.answer)
-        case MessageSend() | MessageComment() | MessageReact() | MessageForward():
-            return OneEntry(from_outside(turn.answer) if principal.role == "contact" else turn.answer)
+        case ConversationName():
+            return _after(house, call, principal, turn)
         case ConversationStart():
             name, continued = turn.about
             outside = principal.role == "contact"
             record = house.conversations[name].record
             shown = summary(house, record, turn.now, outside=outside, reader=principal.address)
             return ConversationStarted(shown, continued)
-        case ConversationName():
-            return _after(house, call, principal, turn)
+        case MessageComment() | MessageReact() | MessageForward():
+            return _entry(principal, turn)
         case ConversationGet():
             return _page(house, params, principal, turn.now)
         case ConversationList():
@@ -383,6 +385,11 @@ def result(core: Core, call: Call, principal: Principal, turn: Turn) -> Any:
         case _ if call.method in NEEDS:
             return _after(house, call, principal, turn)
     return _settings(house, call, principal, turn)
+
+
+def _entry(principal: Principal, turn: Turn) -> OneEntry:
+    """What a request has put down."""
+    return OneEntry(from_outside(turn.answer) if principal.role == "contact" else turn.answer)
 
 
 def _after(house: House, call: Call, principal: Principal, turn: Turn) -> Any:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from actors.effects import Tell
-from actors.messages import Deliver, Delivered, Fate, Resend, SessionEnded, SessionStarted
+from actors.messages import Deliver, Delivered, Fate, Kept, Resend, SessionEnded, SessionStarted
 from actors.system import Actor, Turn
 from protocol.notices import ConnectorDeliver
 from protocol.objects import Entry
@@ -99,17 +99,17 @@ class ChannelActor(Actor):
             waited_since=message.waited_since,
             changed_at=turn.now,
         )
-        self._send(delivery, entry, turn)
+        self._send(delivery, None, entry, turn)
 
     def _resend(self, message: Resend, turn: Turn) -> None:
         """One that had failed starts over, before whatever waits for its address."""
         delivery = structs.replace(message.delivery, status="pending", error=None, changed_at=turn.now)
-        self._send(delivery, message.entry, turn)
+        self._send(delivery, message.delivery, message.entry, turn)
 
-    def _send(self, delivery: DeliveryRecord, entry: Entry, turn: Turn) -> None:
+    def _send(self, delivery: DeliveryRecord, was: DeliveryRecord | None, entry: Entry, turn: Turn) -> None:
         self._put(delivery, entry)
         turn.undo.append(partial(self._take, delivery.seq))
-        turn.effects.append(delivery)
+        turn.effects.append(Kept(delivery, was))
         self._fill(turn)
 
     def _fill(self, turn: Turn) -> None:
@@ -141,7 +141,7 @@ class ChannelActor(Actor):
         if params.status in RISES[known.status]:
             error = params.error if params.status == "failed" else None
             delivery = structs.replace(known, status=params.status, error=error, changed_at=turn.now)
-            turn.effects.append(delivery)
+            turn.effects.append(Kept(delivery, known))
             turn.send(self._house.conversations[known.conversation], Fate(delivery))
         if pending is not None:
             on_its_way = known.seq in self._on_the_way

@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from msgspec import UNSET, Struct
 
@@ -47,7 +47,7 @@ from actors.files import FileActor
 from actors.house import House
 from actors.meeting import MeetingActor
 from actors.memory import Memory
-from actors.messages import Due, Introduced, SessionEnded, SessionStarted
+from actors.messages import Due, Introduced, Kept, SessionEnded, SessionStarted
 from actors.presence import Gone, look_again
 from actors.service import ServiceActor
 from actors.system import Actor, Supervisor, Tick, Turn, copied
@@ -103,7 +103,7 @@ class Core:
         self._before: dict[Actor, Struct | None] = {}  # of the step under way
         self._undo: list[Callable[[], object]] = []
         self._entries: list[EntryRecord] = []
-        self._deliveries: dict[int, DeliveryRecord] = {}
+        self._deliveries: dict[int, Kept] = {}
         self._keys: list[KeyRecord] = []
         self._outgoing: list[Outgoing] = []
 
@@ -201,15 +201,18 @@ class Core:
     def _output(self, seq: int, taken: int) -> Output:
         """Gather what the step did."""
         records: list[Record] = []
+        before: list[Record | None] = []
         for actor, old in self._before.items():
             if actor.record is not None and actor.record != old:
                 records.append(copied(actor.record))
+                before.append(cast("Record | None", old))
                 actor.changed_step = self._step
-        deliveries = tuple(self._deliveries.values())
+        deliveries = tuple([kept.delivery for kept in self._deliveries.values()])
         records.extend(deliveries)
+        before.extend([kept.was for kept in self._deliveries.values()])
         keys = tuple(self._keys)
         undo = Undo(self._step, self._before, self._undo, seq, keys, deliveries, self.house.wheel.now)
-        batch = Batch(tuple(self._entries), tuple(records), keys)
+        batch = Batch(tuple(self._entries), tuple(records), keys, tuple(before))
         output = Output(batch, tuple(self._outgoing), taken, undo)
         self._before, self._undo, self._entries, self._deliveries = {}, [], [], {}
         self._keys, self._outgoing = [], []
@@ -455,9 +458,11 @@ class Core:
             kind = type(effect)
             if kind is EntryRecord:
                 self._entries.append(effect)
-            elif kind is DeliveryRecord:
-                self._deliveries[effect.seq] = effect
-                self.memory.remember_delivery(effect)
+            elif kind is Kept:
+                delivery: DeliveryRecord = effect.delivery
+                first = self._deliveries.get(delivery.seq, effect)
+                self._deliveries[delivery.seq] = Kept(delivery, first.was)
+                self.memory.remember_delivery(delivery)
             else:
                 self._outgoing.append(effect)
 

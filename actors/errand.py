@@ -95,12 +95,12 @@ class ErrandActor(Actor):
             turn.undo.append(lambda: errands.update({ident: self}))
 
 
-def start(house: House, record: ErrandRecord, turn: Turn) -> None:
-    """A new errand, run for the first time when this turn is committed."""
+def start(house: House, record: ErrandRecord, turn: Turn, was: ErrandRecord | None = None) -> None:
+    """A new errand, or ``was`` once more, run for the first time when this turn is committed."""
     errands = _place(house, record)
     assert record.id not in errands, f"a second errand with the id {record.id}"
     actor = errands[record.id] = ErrandActor(house, record)
-    turn.spawned(actor)
+    turn.spawned(actor, was)
     turn.undo.append(lambda: errands.pop(record.id, None))
 
 

@@ -152,6 +152,13 @@ class Fate(Struct, frozen=True):
     delivery: DeliveryRecord
 
 
+class Kept(Struct, frozen=True):
+    """To the core: a delivery is to be written; ``was``: what it was, None = it is new."""
+
+    delivery: DeliveryRecord
+    was: DeliveryRecord | None
+
+
 class SentAgain(Struct, frozen=True):
     """A message of yours that had failed is on its way again."""
 

@@ -114,7 +114,7 @@ def _retry_errand(
 ) -> None:
     _check(kind, "pending" if is_pending else None if known is None else known.status)
     assert known is not None
-    errand.start(house, structs.replace(known, status="pending", attempts=0, next_at=turn.now), turn)
+    errand.start(house, structs.replace(known, status="pending", attempts=0, next_at=turn.now), turn, known)
 
 
 def _check(kind: OutboxKind, status: str | None) -> None:

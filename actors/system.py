@@ -97,9 +97,9 @@ class Turn:
             self._last = deque()
         self._last.append((actor, message))
 
-    def spawned(self, actor: Actor) -> None:
-        """This actor is new: if the turn fails, it never was."""
-        self.before[actor] = None
+    def spawned(self, actor: Actor, was: Struct | None = None) -> None:
+        """This actor is new: if the turn fails, it never was. ``was``: its record, if the store has one."""
+        self.before[actor] = was
 
     def change(self, actor: Actor) -> Any:
         """The record of an actor that no message goes to, for changing it in this turn."""

@@ -294,11 +294,16 @@ Record = (
 
 
 class Batch(Struct, frozen=True):
-    """All facts of one step, written in one transaction or not at all; each record once, as it is at the end."""
+    """All facts of one step, written in one transaction or not at all; each record once, as it is at the end.
+
+    ``before``: what each of ``records`` was, in their order, None = it was not there. A store needs it if it has said
+    that nothing was written before it could know. It may be shorter: then the last ones were not there.
+    """
 
     entries: tuple[EntryRecord, ...] = ()
     records: tuple[Record, ...] = ()
     keys: tuple[KeyRecord, ...] = ()
+    before: tuple[Record | None, ...] = ()
 
     def __bool__(self) -> bool:
         """False if there is nothing to write."""

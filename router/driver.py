@@ -471,11 +471,12 @@ class Driver(HouseDesk):
 
 
 def _together(batches: Sequence[Batch]) -> Batch:
-    """One batch of several: of two records with one key the store writes the later."""
+    """One batch of several: of two records with one key the store writes the later; the first tells what was before."""
     if len(batches) == 1:
         return batches[0]
     return Batch(
         tuple(record for batch in batches for record in batch.entries),
         tuple(record for batch in batches for record in batch.records),
         tuple(record for batch in batches for record in batch.keys),
+        tuple(record for batch in batches for record in batch.before),
     )

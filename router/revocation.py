@@ -82,7 +82,8 @@ class Revocations:
             answer = SessionRevoked(Moment(before))
             record = RevocationRecord(address, before, before + KEPT_MS if self._tokens_end() else None)
             ended = (msgspec.structs.replace(old, expires_at=now) for old in forgotten)  # and swept out one day
-            await self._commit(Batch(records=(*ended, record), keys=tuple(records(names, answer, now))))
+            keys = tuple(records(names, answer, now))
+            await self._commit(Batch(records=(*ended, record), keys=keys, before=(*forgotten, earlier)))
             for old in forgotten:
                 del self._known[old.address]
             self._known[address] = record

@@ -11,7 +11,7 @@ from collections import defaultdict
 from typing import Any, NamedTuple
 
 from protocol.records import Batch, ContactRecord, Record
-from storage.tables import ADDRESSES, ENTRIES, KEYS, REVOCATIONS, TABLE_OF, Row, Table, entry_row
+from storage.tables import ADDRESSES, CONTACTS, ENTRIES, KEYS, REVOCATIONS, TABLE_OF, Row, Table, entry_row
 
 #: a sweep comes after so many new keys and takes twice as many, so it always gains on them
 SWEEP_AFTER_KEYS = 256
@@ -26,7 +26,7 @@ CLAIM = "UPDATE commits SET number = number + 1, writer = $1 WHERE number = $2"
 
 
 class Rows(NamedTuple):
-    """The rows of one table. All rows of ``contacts`` come with those of ``contact_addresses``."""
+    """The rows of one table. Rows of ``contacts`` come with those of ``contact_addresses``, be they none."""
 
     table: Table
     rows: list[Row]
@@ -46,8 +46,8 @@ def rows_of(batch: Batch) -> list[Rows]:
         rows.append(Rows(KEYS, list(map(KEYS.row, {KEYS.key_of(key): key for key in batch.keys}.values()))))
     if batch.entries:
         rows.insert(0, Rows(ENTRIES, list(map(entry_row, batch.entries))))
-    if addresses := addresses_of(batch):
-        rows.append(Rows(ADDRESSES, addresses))
+    if CONTACTS in found:
+        rows.append(Rows(ADDRESSES, addresses_of(batch)))
     return rows
 
 

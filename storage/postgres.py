@@ -2,10 +2,10 @@
 
 asyncpg behind blocking calls: one link (connection and event loop) for ``commit`` and ``load``, another for
 ``read``, so that both may be called at once from two threads. A connection that was lost comes back with the next
-call, and what had not reached COMMIT is done once more at once.
+call, and what was not written is done once more at once.
 
-``commit`` tells the truth: it returns (written) or raises StorageUnavailable (not written). If the answer to
-COMMIT is lost it asks the database which it was, for up to ``patience_s``. If it can reach nobody in that time it
+``commit`` tells the truth: it returns (written) or raises StorageUnavailable (not written). If its answer
+is lost it asks the database which it was, for up to ``patience_s``. If it can reach nobody in that time it
 refuses the batch, and whatever call comes next first makes sure that nothing of it is there; until then that
 call, too, raises StorageUnavailable. How and why: ``storage/postgres_writing.py``.
 """
@@ -18,24 +18,15 @@ import time
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-import asyncpg
-
 from protocol.records import Batch, Question, Snapshot
 from storage.batches import Sweep
-from storage.postgres_link import Link, Work, translated
+from storage.postgres_link import LOST, Link, Work, translated
 from storage.postgres_reading import answers, load, migrate
 from storage.postgres_writing import Writing
 from storage.store import StorageUnavailable, StorageUnfit
 
 T = TypeVar("T")
 SLOW_S = 3600.0  #: how long start-up may take: a migration of a large table, a hundred thousand conversations
-_LOST = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    ConnectionError,
-)
 
 
 class PostgresStore:
@@ -88,13 +79,11 @@ class PostgresStore:
         self._check()
         with translated():
             self._settle(self._writer)
-            writing = Writing(batch, self._name, self._number, self._sweep.due(batch))
+            sweep = self._sweep.due(batch)
             try:
-                self._write(writing)
-            except Exception as problem:
-                if not writing.in_doubt or not self._was_written(writing, problem):
-                    raise
-            self._number = writing.number
+                self._write(batch, sweep)
+            except LOST:
+                self._write(batch, sweep)
 
     def read(self, questions: Sequence[Question]) -> list[Any]:
         """The answers, all from the same state. Raises StorageUnavailable."""
@@ -114,14 +103,19 @@ class PostgresStore:
         if not self._is_open:
             raise StorageUnavailable("the store is not open")
 
-    def _write(self, writing: Writing) -> None:
-        """Write; once more if the connection turns out to be lost before anything was in doubt."""
+    def _write(self, batch: Batch, sweep: tuple[int, int] | None) -> None:
+        """One try. If it raises, nothing is written, nor will be."""
+        writing = Writing(batch, self._name, self._number, sweep)
         try:
             self._writer.run(writing.write)
-        except _LOST:
-            if writing.in_doubt:
+        except Exception as problem:
+            if not writing.in_doubt:
                 raise
-            self._writer.run(writing.write)
+            written = self._was_written(writing, problem)
+            self._number = writing.number
+            if not written:
+                raise
+        self._number = writing.number
 
     def _was_written(self, writing: Writing, problem: Exception) -> bool:
         """Find out. Raises StorageUnavailable if nobody can be asked: then the batch is refused, and later undone."""
@@ -133,6 +127,7 @@ class PostgresStore:
                 raise
             except Exception as silence:
                 if time.monotonic() >= deadline:
+                    writing.keep()
                     self._refused = writing
                     raise StorageUnavailable(f"PostgreSQL was lost at a commit: {silence}") from problem
                 time.sleep(self._pause_s)
@@ -141,7 +136,7 @@ class PostgresStore:
         """Take back a batch that was refused while nobody knew whether it was written."""
         with self._settling:
             if self._refused is not None:
-                _patiently(link, self._refused.take_back)
+                self._number = _patiently(link, self._refused.take_back)
                 self._refused = None
 
 
@@ -149,5 +144,5 @@ def _patiently(link: Link, work: Work[T], patience_s: float | None = None) -> T:
     """Do what may be repeated; a connection that turns out to be lost costs one more try."""
     try:
         return link.run(work, patience_s)
-    except _LOST:
+    except LOST:
         return link.run(work, patience_s)

@@ -29,8 +29,17 @@ T = TypeVar("T")
 Work = Callable[[Any], Awaitable[T]]
 Backend = tuple[int, datetime]  # a server process: its pid, which is used again, and its start, which is not
 
+#: the connection is no more
+LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    ConnectionError,
+)
 CONNECT_S = 10.0  #: after which a server that does not answer counts as away
 DEAF_S = 1.0  #: for so long nobody tries again then
+TURNS = 4  #: of the loop, which stands still between calls, until it knows that a connection has ended meanwhile
 
 #: what the server may say that passes by itself: connection, resources, operator, system, rollback, lock, read-only
 _PASSING = ("08", "53", "57", "58", "40", "55", "25")
@@ -42,6 +51,7 @@ SELECT pid, backend_start, current_setting('server_encoding'),
        set_config('idle_in_transaction_session_timeout', $1, false),
        set_config('application_name', 'signalbox', false),
        set_config('jit', 'off', false),
+       set_config('default_transaction_isolation', 'read committed', false),
        -- all is found by an index; a plan made while a table was empty would go on reading the whole of it
        set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false),
        set_config('enable_mergejoin', 'off', false)
@@ -82,6 +92,8 @@ class Link:
     async def _run(self, work: Work[T], patience_s: float) -> T:
         try:
             async with asyncio.timeout(patience_s):
+                for _ in range(TURNS):
+                    await asyncio.sleep(0)
                 if self._connection is None or self._connection.is_closed():
                     await self._reach()
                 return await work(self._connection)

@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import FieldInfo
 
-from protocol.codec import encode_json, json_decoder
+from protocol.codec import encode_json, encode_record, json_decoder
 from protocol.objects import By, Entry
 from protocol.records import (
     AgentRecord,
@@ -122,7 +122,7 @@ class _Detail:
 
     def text(self, record: Any) -> str:
         """What the record has in them."""
-        return encode_json(self._struct(*self._of(record))).decode()
+        return encode_record(self._struct(*self._of(record)))
 
     def values(self, text: str) -> tuple[Any, ...]:
         """The fields' values. Raises msgspec.DecodeError."""
@@ -200,7 +200,7 @@ def _json_text(value: Any) -> str | None:
         return None
     if type(value) is tuple and not value:  # as most are
         return "[]"
-    return encode_json(value).decode()
+    return encode_record(value)
 
 
 # ---------------------------------------------------------------- entries
@@ -217,7 +217,7 @@ _detail_of = json_decoder(Detail)
 
 
 _NO_FILES: tuple[Any, ...] = _rest(Entry(seq=0, conversation="", at=Moment(0), type="message", attachments=()))
-_NO_FILES_TEXT = _json_text(Detail(*_NO_FILES))
+_NO_FILES_TEXT = encode_json(Detail(*_NO_FILES)).decode()
 
 
 class EntryColumns(Struct):
@@ -280,7 +280,7 @@ def entry_row(record: EntryRecord) -> Row:
 def _detail(rest: tuple[Any, ...]) -> str | None:
     if rest == _NO_FILES:  # as most messages have
         return _NO_FILES_TEXT
-    return None if rest == _NOTHING else _json_text(Detail(*rest))
+    return None if rest == _NOTHING else encode_json(Detail(*rest)).decode()
 
 
 def entry_of(row: Row) -> Entry:

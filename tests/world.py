@@ -34,9 +34,11 @@ from protocol.errors import RequestError
 from protocol.ids import Principal
 from protocol.notices import ConversationEntry
 from protocol.objects import Agent, Conversation, Entry, from_outside
+from protocol.records import Batch, ConversationRecord, DigestRecord, Snapshot
 from protocol.requests import METHODS
 from protocol.settings import WorkspaceSettings
 from storage.store import Store
+from storage.tables import TABLE_OF
 from storage.urls import open_store
 
 START = 1_767_603_600_000  # 2026-01-05T09:00:00Z
@@ -59,6 +61,8 @@ class World:
         self._secrets = 0
         self.sessions: dict[str, int] = {}
         self.store.open()
+        self._is_new = self.store.load() == Snapshot()
+        self._written: dict[Any, Any] = {}
         self.boot()
         for name in online:
             self.online(name)
@@ -177,11 +181,21 @@ class World:
         out = self.step(*inputs)
         if out.batch:
             self.store.commit(out.batch)
+            self._compare(out.batch)
         self.core.committed(out)
         self.outgoing.extend(out.outgoing)
         if out.batch or out.outgoing:  # a wheel that was made anew may wake the house when nothing is due
             self.log.append(encode_json((out.batch, plain(out))))
         return out
+
+    def _compare(self, batch: Batch) -> None:
+        """What a batch says of its records before is what was written last."""
+        for record, was in zip(batch.records, batch.before, strict=True):
+            table = TABLE_OF[type(record)]
+            name = (table.name, table.key_of(record))
+            if (name in self._written or self._is_new) and was != DigestRecord(getattr(was, "id", "")):  # = none
+                assert _plainly(was) == _plainly(self._written.get(name)), name
+            self._written[name] = record
 
     def step(self, *inputs: Input) -> Output:
         """One step, not committed yet."""
@@ -196,6 +210,11 @@ class World:
         """Read what these inputs need."""
         while questions := self.core.questions(inputs):
             self.core.absorb(questions, self.store.read(questions))
+
+
+def _plainly(record: Any) -> Any:
+    """Without what is worked out anew at every start."""
+    return structs.replace(record, lateness=None) if isinstance(record, ConversationRecord) else record
 
 
 def service(name: str, members: str = "", /, **settings: Any) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """A network between a store and PostgreSQL that fails when a test says so.
 
-It forwards bytes in threads, and knows one thing about them: when a COMMIT passes. ``at_commit`` says what happens
-to the next one, once: the connection is cut before it arrives (``before``), or after it was answered (``after``), or
-it is withheld while both sides think they are connected (``hold``), until ``release``. With ``away`` set, or
-from a cut on if ``away_after_cut`` is set, nobody can connect.
+It forwards bytes in threads, and knows one thing about them: when a commit passes, which is a COMMIT, or a statement
+among whose values is ``marker``. ``at_commit`` says what happens to the next one, once: the connection is cut before it
+arrives (``before``), or after it was answered (``after``), or it is withheld while both sides think they are connected
+(``hold``), until ``release``. With ``away`` set, or from a cut on if ``away_after_cut`` is set, nobody can connect.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from contextlib import suppress
 from typing import Literal
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-_COMMIT = b"COMMIT\0"  # a simple query; its answer is the same words
+_COMMIT = b"COMMIT\0"  # a simple query
+_READY = b"Z\0\0\0\5I"  # the end of an answer, outside of transactions
 
 
 class CutProxy:
@@ -23,12 +24,13 @@ class CutProxy:
 
     def __init__(self, url: str) -> None:
         self.at_commit: Literal["before", "after", "hold"] | None = None
+        self.marker: bytes | None = None
         self.away = False
         self.away_after_cut = False
         self.cuts = 0
         self.refusals = 0
         self.release = threading.Event()
-        self.delivered = threading.Event()  # the COMMIT that was held has reached the server's socket
+        self.delivered = threading.Event()  # the commit that was held has reached the server's socket
         self._target = urlsplit(url)
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -85,12 +87,12 @@ class CutProxy:
         return socket.create_connection((self._target.hostname or "127.0.0.1", self._target.port or 5432))
 
     def take_order(self) -> str | None:
-        """What is to happen to this COMMIT."""
+        """What is to happen to this commit."""
         order, self.at_commit = self.at_commit, None
         return order
 
     def note_cut(self) -> None:
-        """A COMMIT was cut off."""
+        """A commit was cut off."""
         self.cuts += 1
         self.away = self.away or self.away_after_cut
 
@@ -105,7 +107,7 @@ class _Link:
     def requests(self) -> None:
         with suppress(OSError):
             while data := self._client.recv(1 << 16):
-                order = self._proxy.take_order() if data.endswith(_COMMIT) else None
+                order = self._proxy.take_order() if self._commits(data) else None
                 if order == "before":
                     self._cut()
                 elif order == "hold":
@@ -119,10 +121,13 @@ class _Link:
                     self._server.sendall(data)
         _end(self._server)
 
+    def _commits(self, data: bytes) -> bool:
+        return data.endswith(_COMMIT) or (self._proxy.marker is not None and self._proxy.marker in data)
+
     def answers(self) -> None:
         with suppress(OSError):
             while data := self._server.recv(1 << 16):
-                if self._cut_at_answer and _COMMIT in data:
+                if self._cut_at_answer and data.endswith(_READY):
                     self._cut()
                     return
                 self._client.sendall(data)

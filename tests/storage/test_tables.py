@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from storage_samples import message, records_of
 
 from protocol.objects import Entry
-from protocol.records import ConversationRecord, EntryRecord, Record
+from protocol.records import ConversationRecord, EndedWait, EntryRecord, Record
+from protocol.times import Moment
 from storage.tables import (
     AGENTS,
     CONVERSATIONS,
@@ -80,6 +81,16 @@ def test_every_kind_of_record_has_a_table(struct: Any) -> None:
 def test_a_row_gives_its_record_back(record: Any) -> None:
     table = TABLE_OF[type(record)]
     assert table.record(table.row(record)) == record
+
+
+def test_a_moment_that_stands_for_a_tick_is_a_tick_in_its_row() -> None:
+    """Requests have moments, records have ticks, and a moment is an integer too."""
+    record = ConversationRecord(
+        "c1", snoozed_until=Moment(5), paused=(("ana", Moment(6)),), ended_wait=EndedWait(Moment(7))
+    )
+    read = CONVERSATIONS.record(CONVERSATIONS.row(record))
+    assert read == record
+    assert type(read.snoozed_until) is int
 
 
 @given(records_of(Entry))

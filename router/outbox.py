@@ -3,7 +3,8 @@
 Everything that is ready goes out in one write, as arrays if the client takes arrays. A client that does not
 keep up is ended with 4008: what waits for it is dropped, so that it costs no more than its bound.
 
-    bytes    more than ``outbox_bytes`` not yet written: at once. It may share a further bound (``share.py``).
+    bytes    more than ``outbox_bytes`` not yet written: at once. It may share a further bound (``share.py``), in which
+             it counts with what is left after a round of writing: who reads never counts at all.
     notices  more than ``outbox_notices`` waiting behind a write that has been stuck for STUCK_S. A step of the
              core may put out thousands at one moment (answers to a batch, a replay): that alone is not slowness.
 """
@@ -35,8 +36,8 @@ class Outbox:
     ``Session.frames`` once there is a session.
     """
 
-    __slots__ = ("_bytes", "_close_s", "_entered", "_limits", "_metrics", "_on_its_way", "_opcode", "_queue", "_rounds",
-                 "_shares", "_wire", "closing", "join")  # fmt: skip
+    __slots__ = ("_bytes", "_bytes_max", "_close_s", "_counted", "_entered", "_metrics", "_notices_max", "_on_its_way",
+                 "_opcode", "_queue", "_rounds", "_shares", "_wire", "closing", "join")  # fmt: skip
 
     def __init__(
         self,
@@ -52,12 +53,13 @@ class Outbox:
         self.join: Callable[[list[bytes]], list[bytes]] = list
         self._wire = wire
         self._rounds = rounds
-        self._limits = limits
+        self._bytes_max, self._notices_max = limits.outbox_bytes, limits.outbox_notices
         self._metrics = metrics
         self._opcode = opcode
         self._close_s = close_s
         self._queue: list[bytes | Iterator[bytes]] = []
         self._bytes = 0  # queued as bytes, or on their way
+        self._counted = 0  # of these, in the shares
         self._on_its_way = 0
         self._entered = False  # in the next round
         self._shares: tuple[Share, ...] = ()
@@ -72,12 +74,12 @@ class Outbox:
         self._shares += shares
         for share in shares:
             share.holders.add(self)
-            share.bytes += self._bytes
+            share.bytes += self._counted
 
     def leave(self) -> None:
         """It is over: count with nobody."""
         for share in self._shares:
-            share.bytes -= self._bytes
+            share.bytes -= self._counted
             share.holders.discard(self)
         self._shares = ()
 
@@ -97,15 +99,11 @@ class Outbox:
         if self.closing is not None:
             return
         self._queue.append(data)
-        self._hold(len(data))
+        self._bytes += len(data)
         if not self._entered:
             self._enter()
-        limits = self._limits
-        if self._bytes > limits.outbox_bytes or len(self._queue) > limits.outbox_notices:
+        if self._bytes > self._bytes_max or len(self._queue) > self._notices_max:
             self._check_bounds()
-        for share in self._shares:
-            if share.bytes > share.bytes_max:
-                share.relieve()
 
     def send_series(self, objects: Iterable[bytes]) -> None:
         """Queue a long answer as one item: its objects are made as they go out, so it needs no room here.
@@ -133,18 +131,18 @@ class Outbox:
     def flush(self) -> None:
         """Write what is ready, unless something is on its way still; then the wire calls again when that is out."""
         self._entered = False
-        if self._wire.is_writing:
-            return
-        try:
-            self._flush()
-        except Exception as problem:
-            report("outbox.failed", problem)
-            self._wire.tear()
+        if not self._wire.is_writing:
+            try:
+                self._flush()
+            except Exception as problem:
+                report("outbox.failed", problem)
+                self._wire.tear()
+        if self._bytes != self._counted:
+            self._count()
 
     def _flush(self) -> None:
-        if self._on_its_way:
-            self._hold(-self._on_its_way)
-            self._on_its_way = 0
+        self._bytes -= self._on_its_way
+        self._on_its_way = 0
         if objects := self._take():
             self._write(objects)
         if self._wire.is_writing:
@@ -164,12 +162,16 @@ class Outbox:
         if self._wire.is_writing:
             self._on_its_way = size
         else:
-            self._hold(-size)
+            self._bytes -= size
 
-    def _hold(self, more: int) -> None:
-        self._bytes += more
+    def _count(self) -> None:
+        """Tell the shares what is left."""
+        more, self._counted = self._bytes - self._counted, self._bytes
         for share in self._shares:
             share.bytes += more
+        for share in self._shares:
+            if share.bytes > share.bytes_max:
+                share.relieve()
 
     def _enter(self) -> None:
         self._entered = True
@@ -182,7 +184,7 @@ class Outbox:
             if isinstance(first, bytes):
                 taken.append(first)
             elif stretch := list(islice(first, _STRETCH)):
-                self._hold(sum(map(len, stretch)))
+                self._bytes += sum(map(len, stretch))
                 del self._queue[:place]
                 return taken + stretch
         self._queue = []
@@ -191,5 +193,5 @@ class Outbox:
     def _check_bounds(self) -> None:
         since = self._wire.writing_since
         stuck = since is not None and trio.current_time() - since > STUCK_S
-        if self._bytes > self._limits.outbox_bytes or stuck:
+        if self._bytes > self._bytes_max or stuck:
             self.overflow()

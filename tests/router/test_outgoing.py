@@ -109,12 +109,14 @@ async def test_who_is_ended_for_a_share_is_ended_once_and_nobody_for_what_it_lea
         writing.outbox.take_part(share)
     deaf.outbox.send(b"a" * 900)
     await wait_all_tasks_blocked()  # on its way, and nobody reads it
+    assert share.bytes == 900
     deaf.outbox.send(b"b" * 200)
+    await wait_all_tasks_blocked()
     assert (deaf.outbox.closing[0], share.bytes) == (4008, 0)
     hearing.outbox.send(b"c" * 200)
+    await wait_all_tasks_blocked()
     assert hearing.outbox.closing is None
     assert (deaf.metrics.slow_consumers, hearing.metrics.slow_consumers) == (1, 0)
-    await wait_all_tasks_blocked()
     assert share.bytes == 0
     deaf.outbox.leave()
     hearing.outbox.leave()

@@ -83,7 +83,8 @@ def _together(kind: Kind) -> str:
     names = [f"p{number}" for number in range(1, len(kind.types) + 1)]
     arrays = ", ".join(f"${number}::{name}[]" for number, name in enumerate(kind.types, 1))
     each = kind.sql.replace("$", "q.p")
-    order = "".join(f", t.{column.strip()}" for column in kind.order.split(",") if column)
+    shown = kind.order.replace("closed_seq", "last_seq")  # of closed ones the same, and among what is selected
+    order = "".join(f", t.{column.strip()}" for column in shown.split(",") if column)
     return (
         f"SELECT q.n, t.* FROM unnest({arrays}) WITH ORDINALITY AS q ({', '.join(names)}, n)"
         f" CROSS JOIN LATERAL ({each}) AS t ORDER BY q.n{order}"

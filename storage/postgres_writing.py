@@ -36,7 +36,7 @@ from protocol.records import Batch, Record
 from storage.batches import CLAIM, SWEEPS, Rows, rows_of, upsert
 from storage.postgres_link import LOST
 from storage.store import StorageUnfit
-from storage.tables import ADDRESSES, CONTACTS, TABLE_OF, TABLES, Table
+from storage.tables import ADDRESSES, CONTACTS, CONVERSATIONS, TABLE_OF, TABLES, Table
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _COUNT_ON = "UPDATE commits SET number = number + 1, writer = $1"
@@ -146,13 +146,18 @@ class Writing:
 @cache
 def _write_sql(tables: tuple[Table, ...]) -> str:
     """The statement for these tables; it gives how many rows the claim has changed."""
-    given = {table: f"unnest(${number}::{table.name}[])" for number, table in enumerate(tables, 3)}
+    given = {table: _rows_sql(table, number) for number, table in enumerate(tables, 3)}
     parts = [f"claim AS ({CLAIM} RETURNING 1)"]
     for table, rows in given.items():
         parts.append(f"write_{table.name} AS ({upsert(table, f'SELECT q.* FROM claim, {rows} AS q')})")
     if ADDRESSES in given:
         parts.append(f"forget AS ({_forget_sql(given[CONTACTS], given[ADDRESSES])})")
     return f"WITH {', '.join(parts)} SELECT count(*) FROM claim"
+
+
+def _rows_sql(table: Table, number: int) -> str:
+    """The rows that are sent as this parameter; a table with a column that PostgreSQL works out has a type for it."""
+    return f"unnest(${number}::{'conversations_row' if table is CONVERSATIONS else table.name}[])"
 
 
 def _forget_sql(contacts: str, addresses: str) -> str:
@@ -164,8 +169,11 @@ def _forget_sql(contacts: str, addresses: str) -> str:
 
 def _delete_sql(table: Table) -> str:
     keys = ", ".join(table.key)
-    return f"DELETE FROM {table.name} WHERE ({keys}) IN (SELECT {keys} FROM unnest($1::{table.name}[]))"
+    return f"DELETE FROM {table.name} WHERE ({keys}) IN (SELECT {keys} FROM {_rows_sql(table, 1)})"
 
 
 _DELETE = {table: _delete_sql(table) for table in TABLES}
-_PUT_BACK = {table: f"INSERT INTO {table.name} SELECT * FROM unnest($1::{table.name}[])" for table in TABLES}
+_PUT_BACK = {
+    table: f"INSERT INTO {table.name} ({', '.join(table.names)}) SELECT * FROM {_rows_sql(table, 1)}"
+    for table in TABLES
+}

@@ -150,7 +150,7 @@ _FILE = f"SELECT {FILES.select_list('f')} FROM files AS f"
 _MEETING = f"SELECT {MEETINGS.select_list('m')} FROM meetings AS m"
 _MAIL = f"SELECT {MAILS.select_list('m')} FROM mails AS m"
 _WEBHOOK = f"SELECT {WEBHOOKS.select_list('w')} FROM webhooks AS w"
-_LATEST = "last_seq DESC, id DESC"
+_LATEST = "closed_seq DESC, id DESC"  # of closed ones
 _AGE = itemgetter(*map(CONVERSATIONS.names.index, ("last_seq", "id")))  # of a conversation's row
 
 

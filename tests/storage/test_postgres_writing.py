@@ -308,3 +308,14 @@ def test_what_a_batch_replaces_is_found_by_an_index_also_while_tables_are_small(
     assert "Index Scan" in found
     assert "Seq Scan" not in found
     assert "Hash Join" not in found
+
+
+def test_a_message_changes_nothing_that_an_index_of_conversations_is_about(
+    open_through: Any, postgres_url: str, postgres_server: Any
+) -> None:
+    """Else PostgreSQL writes into every one of them at every message: an update is "heap-only" or not."""
+    open_through()
+    sql = "SELECT indexdef FROM pg_indexes WHERE tablename = 'conversations'"
+    indexes = [text for (text,) in postgres_server.ask(postgres_url, sql)]
+    assert len(indexes) == 9
+    assert [text for text in indexes if "last_seq" in text or "detail" in text] == []

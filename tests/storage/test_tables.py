@@ -48,7 +48,8 @@ def columns_of(lasting_url: str, opened: Any, request: pytest.FixtureRequest) ->
         return lambda table: (KINDS["sqlite"], dict(store._writing().execute(sql, (table.name,))))
     ask = request.getfixturevalue("postgres_server").ask
     sql = "SELECT column_name, data_type FROM information_schema.columns"
-    sql += " WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position"
+    sql += " WHERE table_schema = current_schema() AND table_name = $1 AND is_generated = 'NEVER'"
+    sql += " ORDER BY ordinal_position"
     return lambda table: (KINDS["postgres"], dict(ask(lasting_url, sql, table.name)))
 
 

@@ -225,18 +225,19 @@ def postgres() -> Iterator[str]:
 
 def _database(server: str) -> Iterator[str]:
     name = f"signalbox_bench_{os.getpid()}_{time.time_ns()}"
-    durable = asyncio.run(_ask(server, "SELECT current_setting('fsync') || current_setting('synchronous_commit')"))
+    durable = asyncio.run(ask(server, "SELECT current_setting('fsync') || current_setting('synchronous_commit')"))
     if durable != "onon":
         raise SystemExit("this PostgreSQL server does not keep what it commits (fsync, synchronous_commit)")
-    asyncio.run(_ask(server, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"))
+    asyncio.run(ask(server, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"))
     head, _, tail = server.partition("?")
     try:
         yield f"{head.rpartition('/')[0]}/{name}" + (f"?{tail}" if tail else "")
     finally:
-        asyncio.run(_ask(server, f"DROP DATABASE {name} WITH (FORCE)"))
+        asyncio.run(ask(server, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
-async def _ask(url: str, sql: str) -> Any:
+async def ask(url: str, sql: str) -> Any:
+    """One value out of a PostgreSQL database."""
     connection = await asyncpg.connect(url)
     try:
         return await connection.fetchval(sql)

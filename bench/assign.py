@@ -19,6 +19,7 @@ from actors.candidates import Candidates, Seat, rank
 from actors.waiting import Waiting
 from bench import report
 from bench.rooms import BACKEND, Room, results
+from router import garbage
 
 NOBODY = frozenset[str]()
 SIZES = (10, 100, 1_000, 10_000)  # agents; ten times as many wait
@@ -108,12 +109,13 @@ def us_each(call: Callable[[int], str], times: int, first: int) -> float:
 
 def whole_turns(agents: int, times: int) -> float:
     """µs of CPU for all that the core does: one is closed, the first that waits gets the slot."""
-    room = Room(agents=agents, slots=1, start=f"w{agents}")
     held: list[str] = []
     numbers = iter(range(100_000_000))
-    while len(held) < 11 * agents:
-        inputs = [room.receive(f"+{next(numbers)}", service="s0") for _ in range(min(256, 11 * agents - len(held)))]
-        held += [result.conversation.id for result in results(room.give(*inputs))]
+    with garbage.loading():  # collections as in the server
+        room = Room(agents=agents, slots=1, start=f"w{agents}")
+        while len(held) < 11 * agents:
+            inputs = [room.receive(f"+{next(numbers)}", service="s0") for _ in range(min(256, 11 * agents - len(held)))]
+            held += [result.conversation.id for result in results(room.give(*inputs))]
     taken = [room.core.house.conversations[name] for name in held]
     busy = [actor.record.id for actor in taken if actor.record.assignee is not None][:times]
     inputs = [room.asked(BACKEND, "conversation.close", conversation=name) for name in busy]

@@ -6,7 +6,7 @@ everything else (tuples, dicts, settings) as JSON text that an operator can quer
 record needs a migration and nothing here; ``tests/storage/test_tables.py`` compares fields and columns.
 
 Two have what queries ask for in columns, and the rest, as JSON, in the column ``detail``, without what has its default:
-a conversation, which is written at every message (a row of 51 columns was most of what a message cost), and an
+a conversation, which is written at every message (a row of 51 columns cost a tenth to a sixth more), and an
 ``Entry``, because a timeline is the one table that grows without end.
 """
 

@@ -19,6 +19,7 @@ from msgspec import Raw, Struct
 from actors.conversation import ConversationActor
 from actors.core import Core
 from actors.effects import Asked, Configured, Dismiss, Ended, Input, Mail, Opened, Output, Post, Reply, Tell, Welcome
+from actors.messages import Kept
 from actors.service import ServiceActor
 from actors.system import Turn
 from actors.watch import FOLLOWED
@@ -26,7 +27,7 @@ from protocol import notices
 from protocol.errors import RequestError
 from protocol.ids import Principal
 from protocol.objects import By, ContactBrief, Conversation, Entry
-from protocol.records import ContactRecord, ConversationRecord, DeliveryRecord, EntryRecord
+from protocol.records import ContactRecord, ConversationRecord, EntryRecord
 from protocol.requests import METHODS, ConversationList, ConversationWatch, Filters
 from protocol.settings import ServiceSettings, WorkspaceSettings
 from tests.storm import AGENTS, SERVICES, SORTS, Storm, config
@@ -246,9 +247,7 @@ class Judge:
             elif isinstance(effect, Tell):
                 moment.tell(effect)
             else:
-                assert isinstance(effect, Welcome | Dismiss | Post | Mail | DeliveryRecord), (
-                    effect
-                )  # mails: tests.storm_mail
+                assert isinstance(effect, Welcome | Dismiss | Post | Mail | Kept), effect  # mails: tests.storm_mail
 
     def watch_of(self, session: int, name: str) -> tuple[Principal, ConversationWatch]:
         """A watch that was asked for."""
@@ -405,8 +404,8 @@ class _JudgedCore(Core):
         super().__init__(settings)
         self._judge = judge
 
-    def _keep(self, turn: Turn) -> None:
-        super()._keep(turn)
+    def _keep(self, turn: Turn, address: str) -> None:
+        super()._keep(turn, address)
         self._judge.turn(self, turn)
 
 

@@ -176,9 +176,10 @@ def test_no_deadline_differs_where_it_is_not_expected_to(field: str, snoozed: bo
         after = structs.replace(before, **{field: other})
         try:
             differs = deadlines(after, ladder) != deadlines(before, ladder)
+            expected = may_differ(before, after)
         except (TypeError, ValueError):
             continue  # no such value in this field
-        assert may_differ(before, after) or not differs
+        assert expected or not differs
 
 
 def test_a_message_of_the_house_moves_no_deadline() -> None:

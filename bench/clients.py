@@ -14,7 +14,6 @@ import asyncio
 import os
 import platform
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.crowd import SERVICES, Agent, Client, Connector, Contact, Tally
+from bench.house import cpu_s, raise_limit
+from bench.report import cpu_name
 from router.auth import Gate
 
 SECRET = "a secret for measuring, 32 bytes long"
@@ -217,34 +218,15 @@ def report(figures: Figures, pid: int, options: argparse.Namespace, problems: li
 
 
 def percentile(values: list[float], percent: int) -> float:
+    """The least value that so many per cent do not exceed; NaN of none."""
     ranked = sorted(values)
     return ranked[min(len(ranked) - 1, len(ranked) * percent // 100)] if ranked else float("nan")
-
-
-def cpu_s(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mb(pid: int) -> float:
     """The most memory a process has had."""
     line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
-
-
-def cpu_name() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def raise_limit(files: int) -> None:
-    """Let this process, and the server that inherits it, have so many files open."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = files if hard == resource.RLIM_INFINITY else min(files, hard)
-    if wanted < files:
-        raise SystemExit(f"{files} open files are needed, and {hard} allowed: raise the hard limit (ulimit -Hn)")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
 def main() -> int:

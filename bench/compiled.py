@@ -50,6 +50,7 @@ def wheel(count: int) -> dict[str, float]:
 
 
 def ns_each(call: Callable[..., None], *arguments: list[int]) -> float:
+    """Nanoseconds of CPU a call."""
     rows = list(zip(*arguments, strict=True))
     began = time.process_time_ns()
     for row in rows:
@@ -81,6 +82,7 @@ def in_tree(tree: Path, wanted: str, quick: bool) -> dict[str, float]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure both and print; a full run is kept."""
     parser = report.parser(__doc__)
     parser.add_argument("--tree", type=Path, default=TREE, help="where the compiled core is (default: build/compiled)")
     parser.add_argument("--rounds", type=int, default=3, help="of each (default: 3; the least counts)")

@@ -320,6 +320,7 @@ class Figure(Struct, frozen=True):
 
     @property
     def verdict(self) -> str:
+        """``ok``, ``OFF``, or ``rare``: too little of it to be judged."""
         if self.expected < EXPECTED_MIN:
             return "rare"
         off = abs(self.errors) > ERRORS_MAX and abs(self.mean / self.theory - 1) > SHARE_MAX
@@ -336,6 +337,7 @@ class Judgement(Struct, frozen=True):
 
     @property
     def fails(self) -> bool:
+        """Whether it contradicts theory, or the order of arrival."""
         return self.differing > 0 or any(figure.verdict == "OFF" for figure in self.figures)
 
 
@@ -410,6 +412,7 @@ def _error(shares: list[float], values: list[float], births: float, time: float)
 
 
 def cells(quick: bool) -> list[Cell]:
+    """What is simulated."""
     sizes, shrink = ((2, 10), 6) if quick else (SIZES, 1)
     return [
         Cell(agents, load, impatient, batch // shrink)
@@ -447,10 +450,12 @@ def calibrate(chosen: list[Cell], runs: int) -> Iterator[str]:
 
 
 def contacts_of(cell: Cell) -> int:
+    """How many come in a cell, those of the warming up included."""
     return cell.batch * (WARM_UP + BATCHES)
 
 
 def judgeable(judgements: list[Judgement]) -> list[Figure]:
+    """The figures that are not too rare."""
     return [figure for one in judgements for figure in one.figures if figure.verdict != "rare"]
 
 
@@ -463,6 +468,7 @@ def say(progress: str, *, last: bool = False) -> None:
 
 
 def table(judgements: list[Judgement]) -> Iterator[str]:
+    """The lines of the report."""
     yield "          n  load  measure       simulated ± 95 %        theory  errors   off by  verdict"
     for one in judgements:
         label = f"Erlang {'A' if one.cell.impatient else 'C'} {one.cell.agents:2}  {one.cell.load:4.2f}"

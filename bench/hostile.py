@@ -81,6 +81,7 @@ def measure(seconds: float, chosen: list[str], peers: int) -> None:
 
 
 def start(arguments: list[str], environ: dict[str, str]) -> subprocess.Popen[str]:
+    """A process of this measurement."""
     pipe = subprocess.PIPE
     return subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environ, stdin=pipe, stdout=pipe, text=True)
 
@@ -120,10 +121,12 @@ def take_turns(
 
 
 def from_address(source: str, port: int) -> socket.socket:
+    """A connection from one of the loopback addresses."""
     return socket.create_connection(("127.0.0.1", port), source_address=(source, 0))
 
 
 def now_ms() -> int:
+    """The wall clock, ms since 1970."""
     return time.time_ns() // 1_000_000
 
 
@@ -169,6 +172,7 @@ counts: dict[str, int] = {}
 
 
 def did(what: str, times: int = 1) -> None:
+    """Count what was tried."""
     counts[what] = counts.get(what, 0) + times
 
 
@@ -188,6 +192,7 @@ async def attack_on_demand(port: int, chosen: list[str], peers: int) -> None:
 
 
 async def attack(scope: trio.CancelScope, port: int, gate: Gate, chosen: list[str], peers: int) -> None:
+    """All chosen enemies at once, until the scope ends."""
     with scope:
         async with trio.open_nursery() as nursery:
             for name in chosen:
@@ -204,9 +209,11 @@ class Enemy:
         self._name = name
 
     async def stream(self) -> trio.SocketStream:
+        """A TCP connection."""
         return await trio.open_tcp_stream("127.0.0.1", self.port, local_address=HOSTILE)
 
     async def upgraded(self) -> trio.SocketStream:
+        """A WebSocket."""
         stream = await self.stream()
         await stream.send_all(HEAD)
         answer = bytes(await stream.receive_some())
@@ -217,6 +224,7 @@ class Enemy:
         return stream
 
     async def opened(self, role: Role = "contact") -> trio.SocketStream:
+        """A session."""
         stream = await self.upgraded()
         token = self._gate.issue(role, self._name, now_ms=now_ms(), ttl_ms=DAY_MS)
         await stream.send_all(text(request("session.open", token=token)))
@@ -240,6 +248,7 @@ HEAD = (
 
 
 def request(method: str, **params: object) -> bytes:
+    """One request as JSON."""
     return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
 
 
@@ -254,6 +263,7 @@ def text(payload: bytes, first: int = 0x81) -> bytes:
 
 
 async def slow_headers(enemy: Enemy) -> None:
+    """A handshake byte by byte."""
     async with await enemy.stream() as stream:
         for byte in HEAD[:-1]:
             await stream.send_all(bytes([byte]))
@@ -261,6 +271,7 @@ async def slow_headers(enemy: Enemy) -> None:
 
 
 async def silence(enemy: Enemy) -> None:
+    """A WebSocket that never opens a session."""
     async with await enemy.upgraded() as stream:
         await stream.receive_some()
 
@@ -272,11 +283,13 @@ async def requests(enemy: Enemy) -> None:
 
 
 async def pings(enemy: Enemy) -> None:
+    """Nothing but pings."""
     async with await enemy.opened() as stream:
         await until_thrown_out(stream, text(b"", 0x89) * 500)
 
 
 async def parts(enemy: Enemy) -> None:
+    """A message in parts that never ends."""
     async with await enemy.opened() as stream:
         await stream.send_all(text(b'"', 0x01))
         await until_thrown_out(stream, text(b"a", 0x00) * 500)
@@ -289,11 +302,13 @@ async def huge(enemy: Enemy) -> None:
 
 
 async def broken_frames(enemy: Enemy) -> None:
+    """Frames that are none."""
     async with await enemy.upgraded() as stream:
         await until_thrown_out(stream, b"\xff\x02{}")
 
 
 async def bad_tokens(enemy: Enemy) -> None:
+    """Sessions with tokens that are none."""
     async with await enemy.upgraded() as stream:
         await until_thrown_out(stream, text(request("session.open", token="a.b.c")))
 
@@ -307,6 +322,7 @@ async def deaf(enemy: Enemy) -> None:
 
 
 async def connections(enemy: Enemy) -> None:
+    """Connections that are closed at once."""
     async with await enemy.stream():
         pass
 
@@ -319,6 +335,7 @@ async def spin(enemy: Enemy) -> None:
 
 
 async def until_thrown_out(stream: trio.SocketStream, data: bytes) -> None:
+    """Send it over and over until the server ends the connection."""
     async with trio.open_nursery() as nursery:
 
         async def write() -> None:

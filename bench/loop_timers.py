@@ -43,7 +43,7 @@ def timed(call: Callable[[int], object], numbers: list[int]) -> Figures:
     return figures(marks, len(numbers))
 
 
-class Uvloop:
+class Uvloop(rearm.ByCallLater):
     """``call_later``; moving a timer is cancelling it and arming another."""
 
     def __init__(self, timers: int) -> None:
@@ -77,16 +77,6 @@ class Uvloop:
         self.marks.append(time.perf_counter_ns())
         self.loop.run_forever()
         return figures(self.marks, len(numbers))
-
-    def begin(self, conversations: list[Conversation]) -> None:
-        for conversation in conversations:
-            conversation.handle = self.loop.call_later(conversation.timeout_s, self.fire, conversation)
-
-    def rearm(self, conversations: list[Conversation], now: int) -> None:
-        call_later, fire = self.loop.call_later, self.fire
-        for conversation in conversations:
-            conversation.handle.cancel()
-            conversation.handle = call_later(conversation.timeout_s, fire, conversation)
 
     def advance(self, now: int) -> Iterator[int]:
         """One turn of the loop, in real time; nothing is due for half an hour."""
@@ -134,16 +124,6 @@ async def _trio_phases(count: int, clock: trio.testing.MockClock) -> dict[str, F
             await trio.sleep_forever()
         ends.append(time.perf_counter_ns())
 
-    async def in_batches(call: Callable[[int], object], which: list[int], rounds: int) -> Figures:
-        marks = [time.perf_counter_ns()]
-        for first in range(0, len(which), BATCH):
-            for number in which[first : first + BATCH]:
-                call(number)
-            for _ in range(rounds):
-                await trio.lowlevel.checkpoint()
-            marks.append(time.perf_counter_ns())
-        return figures(marks, len(which))
-
     async def fired(jump_s: float, steps: int, which: int) -> Figures:
         ends.clear()
         began = time.perf_counter_ns()
@@ -165,10 +145,10 @@ async def _trio_phases(count: int, clock: trio.testing.MockClock) -> dict[str, F
             scopes[number].deadline = deadlines[number]
             nursery.start_soon(wait, number)
 
-        found = {"arm": await in_batches(arm, numbers, 2)}
-        found["move later"] = await in_batches(move(lambda at: at + 60), numbers, 0)
-        found["move earlier"] = await in_batches(move(lambda at: at / 2), numbers, 0)
-        found["cancel half"] = await in_batches(lambda n: scopes[n].cancel(), numbers[::2], 2)
+        found = {"arm": await _in_batches(arm, numbers, 2)}
+        found["move later"] = await _in_batches(move(lambda at: at + 60), numbers, 0)
+        found["move earlier"] = await _in_batches(move(lambda at: at / 2), numbers, 0)
+        found["cancel half"] = await _in_batches(lambda n: scopes[n].cancel(), numbers[::2], 2)
         await trio.testing.wait_all_tasks_blocked()
         found["fire the rest"] = await fired(HOUR_S, 1_000, len(numbers[1::2]))
         scopes[:] = [trio.CancelScope(deadline=trio.current_time() + 100) for _ in numbers]
@@ -178,6 +158,18 @@ async def _trio_phases(count: int, clock: trio.testing.MockClock) -> dict[str, F
         found["fire all of one tick"] = await fired(101, 1, count)
     found["re-arm all day"] = await _rearmed_tasks(count, clock)
     return found
+
+
+async def _in_batches(call: Callable[[int], object], which: list[int], rounds: int) -> Figures:
+    """Call it for each; after each batch the loop has its turn, so many times."""
+    marks = [time.perf_counter_ns()]
+    for first in range(0, len(which), BATCH):
+        for number in which[first : first + BATCH]:
+            call(number)
+        for _ in range(rounds):
+            await trio.lowlevel.checkpoint()
+        marks.append(time.perf_counter_ns())
+    return figures(marks, len(which))
 
 
 async def _rearmed_tasks(count: int, clock: trio.testing.MockClock) -> Figures:

@@ -46,6 +46,25 @@ class Conversation:
         self.timeout_s = timeout_s
 
 
+class ByCallLater:
+    """Deadlines of a loop's ``call_later``; whoever inherits has the ``loop`` and ``fire``."""
+
+    loop: Any
+    fire: Any
+
+    def begin(self, conversations: list[Conversation]) -> None:
+        """Arm them all."""
+        for conversation in conversations:
+            conversation.handle = self.loop.call_later(conversation.timeout_s, self.fire, conversation)
+
+    def rearm(self, conversations: list[Conversation], now: int) -> None:
+        """Move each as asyncio's documents say: cancel, and call later."""
+        call_later, fire = self.loop.call_later, self.fire
+        for conversation in conversations:
+            conversation.handle.cancel()
+            conversation.handle = call_later(conversation.timeout_s, fire, conversation)
+
+
 class Contestant(Protocol):
     """Keeps the deadlines of conversations."""
 

@@ -121,6 +121,7 @@ def _record(number: int, chance: random.Random, people: int) -> ConversationReco
 
 
 def indexed(core: Core, params: ConversationList) -> ConversationItems:
+    """The page from the indexes."""
     return core.house.views.page(params, READER, NOW, ())
 
 
@@ -168,6 +169,7 @@ class Figure(Struct, frozen=True):
 
 
 def milliseconds(call: Callable[..., Any], *arguments: Any) -> float:
+    """CPU of one call, ms."""
     start = time.thread_time_ns()
     call(*arguments)
     return (time.thread_time_ns() - start) / 1e6
@@ -225,6 +227,7 @@ def figures(count: int, runs: int) -> tuple[dict[str, Figure | None], dict[str, 
 
 
 def say(count: int, found: dict[str, Figure | None], changes: dict[str, float]) -> None:
+    """One table for so many open conversations."""
     print(f"\n{count:,} open conversations{'':12}{'index ms':>12}{'scan ms':>12}{'scan / index':>14}")
     for title, figure in found.items():
         if figure is None:
@@ -265,6 +268,7 @@ def plot(path: Path, by_size: dict[int, dict[str, Figure | None]], machine: str)
 
 
 def machine_line() -> str:
+    """Where and when this was measured."""
     libraries = ", ".join(f"{name} {version(name)}" for name in ("sortedcontainers", "msgspec"))
     where = f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}"
     return f"CPython {platform.python_version()}, {libraries}; {where}; {datetime.now(UTC):%Y-%m-%d}"

@@ -118,7 +118,7 @@ class Heap:
             heapq.heappush(self.heap, entry)
 
 
-class Asyncio:
+class Asyncio(rearm.ByCallLater):
     """The event loop of the standard library with its clock held by us; one iteration of it cannot be cut."""
 
     def __init__(self, timers: int) -> None:
@@ -145,16 +145,6 @@ class Asyncio:
         self.loop.call_soon(self.loop.stop)
         self.loop.run_forever()
         yield self.fired - before
-
-    def begin(self, conversations: list[Conversation]) -> None:
-        for conversation in conversations:
-            conversation.handle = self.loop.call_later(conversation.timeout_s, self.fire, conversation)
-
-    def rearm(self, conversations: list[Conversation], now: int) -> None:
-        call_later, fire = self.loop.call_later, self.fire
-        for conversation in conversations:
-            conversation.handle.cancel()
-            conversation.handle = call_later(conversation.timeout_s, fire, conversation)
 
 
 Contestant = Wheel | Heap | Asyncio

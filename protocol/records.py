@@ -1,8 +1,9 @@
 """What is remembered: the durable state of every actor, as the core hands it to the store.
 
 An actor's record *is* its durable state: the core changes its fields, never their values in place (they
-are immutable), so a shallow copy is a snapshot. The store writes a field a column (tuples and dicts as
-JSON). Everything else an actor holds (queues, indexes, timers, used slots) is derived from records.
+are immutable), so a shallow copy is a snapshot. The store writes a field a column (tuples and dicts as JSON), or some
+of them together as JSON (``storage.tables``). Everything else an actor holds (queues, indexes, timers, used slots) is
+derived from records.
 
 They may be made without names, in the order of their fields: a row becomes its record eight times faster that way.
 Those of which there are many are not told to the garbage collector (``gc=False``): nothing in them leads back to them.
@@ -296,8 +297,8 @@ Record = (
 class Batch(Struct, frozen=True):
     """All facts of one step, written in one transaction or not at all; each record once, as it is at the end.
 
-    ``before``: what each of ``records`` was, in their order, None = it was not there. A store needs it if it has said
-    that nothing was written before it could know. It may be shorter: then the last ones were not there.
+    ``before``: what each of ``records`` was, in their order, None = it was not there; empty = none was. A store needs
+    it if it has said that nothing was written before it could know.
     """
 
     entries: tuple[EntryRecord, ...] = ()

@@ -190,7 +190,7 @@ class Connection:
                 self._refresh(call)
             case "session.close":
                 self._close(call)
-            case _:
+            case "session.revoke":
                 self._desk.revoke(self, call)
 
     def _open(self, call: Call) -> None:
@@ -282,10 +282,7 @@ class Connection:
 
     def notice(self, data: bytes) -> None:
         """An encoded notice; the caller encodes once for all who see the same."""
-        if self._gaps:
-            self._send(data)
-        else:
-            self._carrier.send(data)
+        self._send(data)
 
     def _page(self, reply: Reply, answer: Any) -> list[bytes]:
         if isinstance(answer, RequestError):

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 from functools import cache
-from itertools import zip_longest
+from itertools import repeat
 from typing import Any
 
 import asyncpg
@@ -72,7 +72,7 @@ class Writing:
         self._before: list[Rows] = []
 
     async def write(self, connection: Any) -> None:
-        """One transaction. If it raises, nothing is written, unless ``in_doubt``."""
+        """One transaction, after a sweep if it is time. If it raises, nothing is written, unless ``in_doubt``."""
         if self._sweep is not None:
             for sql in SWEEPS:
                 await connection.execute(sql, *self._sweep)
@@ -91,7 +91,8 @@ class Writing:
     def keep(self) -> None:
         """Remember what was before: what the batch tells of it is the core's own again once it is refused."""
         first: dict[Any, Record | None] = {}
-        for record, was in zip_longest(self._batch.records, self._batch.before):
+        records = self._batch.records
+        for record, was in zip(records, self._batch.before or repeat(None, len(records)), strict=True):
             table = TABLE_OF[type(record)]
             first.setdefault((table.name, table.key_of(record)), was)
         self._before = rows_of(Batch(records=tuple(was for was in first.values() if was is not None)))

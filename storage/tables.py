@@ -3,7 +3,8 @@
 Both stores use the same tables; only the type of a column has another name in each dialect. What a
 column holds follows from the field's annotation: text, integers and booleans as they are, bytes as bytes,
 everything else (tuples, dicts, settings) as JSON text that an operator can query. A field that is added to a
-record needs a migration and nothing here; ``tests/storage/test_tables.py`` compares fields and columns.
+record needs a migration and nothing here, in ``detail`` not even that; ``tests/storage/test_tables.py`` compares fields
+and columns.
 
 Two have what queries ask for in columns, and the rest, as JSON, in the column ``detail``, without what has its default:
 a conversation, which is written at every message (a row of 51 columns cost a tenth to a sixth more), and an

@@ -76,16 +76,20 @@ class Journal:
         self._file.execute("DELETE FROM sent WHERE seq = ?", (seq,))
 
     def was_sent(self, seq: int) -> bool:
+        """Whether this entry has gone out."""
         return self._file.execute("SELECT 1 FROM sent WHERE seq = ?", (seq,)).fetchone() is not None
 
     def seq_of(self, external_id: str) -> int | None:
+        """The entry that the channel knows by this id."""
         row = self._file.execute("SELECT seq FROM sent WHERE external_id = ?", (external_id,)).fetchone()
         return None if row is None else int(row[0])
 
     def note(self, name: str, value: str) -> None:
+        """Remember a value by name."""
         self._file.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
 
     def noted(self, name: str) -> str | None:
+        """What was remembered; None = nothing."""
         row = self._file.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
 

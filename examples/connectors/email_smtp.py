@@ -186,6 +186,7 @@ def is_by_a_machine(mail: EmailMessage, envelope_sender: str | None) -> bool:
 
 
 def message_id(mail: EmailMessage) -> str | None:
+    """A mail's id without what stands around it."""
     found = MESSAGE_ID.search(str(mail.get("Message-ID", "")))
     return None if found is None else found[0]
 
@@ -201,6 +202,7 @@ def readable(mail: EmailMessage) -> str:
 
 
 def words_of(part: MIMEPart) -> str:
+    """The text of a part, whatever its charset says."""
     try:
         return str(part.get_content())
     except LookupError:  # a charset that nobody knows

@@ -83,7 +83,7 @@ SECOND = Batch(
         closed("c10", 4, crew=("bo",)),
     ),
     keys=(key("k2"),),
-    before=(FIRST.records[0], None, FIRST.records[1], FIRST.records[2], None, FIRST.records[3], None, FIRST.records[4]),
+    before=(FIRST.records[0], None, *FIRST.records[1:3], None, FIRST.records[3], None, FIRST.records[4], None),
 )
 THIRD = Batch(entries=(message(3, text="instead"),), records=(conversation("c3"),))
 

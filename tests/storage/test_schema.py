@@ -48,6 +48,19 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
+def as_of(lasting_url: str) -> Any:
+    """Migrate like a server that knew only the first so many."""
+
+    def as_of(version: int) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            for module in (sqlite, postgres_reading):
+                patch.setattr(module, "migrations", lambda dialect: migrations(dialect)[:version])
+            migrate(lasting_url)
+
+    return as_of
+
+
+@pytest.fixture
 def rows(lasting_url: str, request: pytest.FixtureRequest) -> Any:
     """Ask the database directly."""
 
@@ -133,13 +146,10 @@ def test_readable_views_show_times(lasting_url: str, opened: Any, rows: Any) -> 
 
 
 def test_the_steps_that_had_fired_by_number_are_remembered_by_what_they_do(
-    lasting_url: str, opened: Any, rows: Any, monkeypatch: Any
+    lasting_url: str, opened: Any, rows: Any, as_of: Any
 ) -> None:
     """0003: a conversation that waits through the upgrade does not climb the same steps again."""
-    for module in (sqlite, postgres_reading):
-        monkeypatch.setattr(module, "migrations", lambda dialect: migrations(dialect)[:2])
-    migrate(lasting_url)
-    monkeypatch.undo()
+    as_of(2)
     steps = tuple(Step(after=Duration(n * 60_000), do="raise_priority", by=n) for n in (5, 10, 15))
     settings = encode_json(ServiceSettings(id="support", escalation=steps)).decode()
     rows(f"INSERT INTO services (id, position, settings) VALUES ('support', 0, '{settings}')")
@@ -157,13 +167,10 @@ def test_the_steps_that_had_fired_by_number_are_remembered_by_what_they_do(
 
 
 def test_a_conversation_is_the_same_after_its_columns_went_into_the_detail(
-    lasting_url: str, opened: Any, rows: Any, monkeypatch: Any
+    lasting_url: str, opened: Any, rows: Any, as_of: Any
 ) -> None:
     """0009: with what was set and what was not, and with what triggers keep of it."""
-    for module in (sqlite, postgres_reading):
-        monkeypatch.setattr(module, "migrations", lambda dialect: migrations(dialect)[:8])
-    migrate(lasting_url)
-    monkeypatch.undo()
+    as_of(8)
     given = {
         "service": "'help'", "channel": "'sms'", "contact": "'p1'", "state": "'closed'", "assignee": "NULL",
         "crew": "'[\"ana\"]'", "members": "'[\"p2\"]'", "link": "NULL", "unmailed_since": "4", "last_seq": "9",
@@ -191,13 +198,10 @@ def test_a_conversation_is_the_same_after_its_columns_went_into_the_detail(
 
 
 def test_what_was_revoked_has_rows_of_its_own_after_the_upgrade(
-    lasting_url: str, opened: Any, rows: Any, monkeypatch: Any
+    lasting_url: str, opened: Any, rows: Any, as_of: Any
 ) -> None:
     """0008: all moments stood in one row among the request keys."""
-    for module in (sqlite, postgres_reading):
-        monkeypatch.setattr(module, "migrations", lambda dialect: migrations(dialect)[:7])
-    migrate(lasting_url)
-    monkeypatch.undo()
+    as_of(7)
     moments = encode_json({"agent:ana": 1_767_603_600_123, 'contact:"ø"': 5}).hex()
     answer = f"X'{moments}'" if lasting_url.startswith("sqlite") else f"'\\x{moments}'"
     for owner, name in (("house", "revocations"), ("agent:ana", "revocations"), ("house", "probe-1")):
